@@ -1,0 +1,110 @@
+"""Records to JSON and back, by the types of their fields: names in camelCase, times in UTC with six digits.
+
+One rule for events' `data` and for what is stored as JSON, so that replay equals live.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from domain.model import JsonObject, JsonValue
+
+T = TypeVar("T")
+_Decoder = Callable[[Any], Any]
+
+
+def format_time(time: datetime) -> str:
+    """Return an aware time as RFC 3339 in UTC with microseconds, such as 2026-11-23T09:30:00.000000Z."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def to_json(value: object) -> JsonValue:
+    """Return a record, or anything that one holds, as JSON values.
+
+    Raises:
+        TypeError: The value is of a type that JSON has no form for.
+    """
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case StrEnum():
+            return value.value
+        case str():
+            return value
+        case datetime():
+            return format_time(value)
+        case Mapping():
+            return {str(key): to_json(item) for key, item in value.items()}
+        case list() | tuple():
+            return [to_json(item) for item in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {alias: to_json(getattr(value, name)) for name, alias in _aliases(type(value))}
+        case _:
+            raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def to_json_object(record: object) -> JsonObject:
+    """Return a record as a JSON object."""
+    return cast("JsonObject", to_json(record))
+
+
+def from_json(cls: type[T], data: Mapping[str, Any]) -> T:
+    """Return the record that `to_json` wrote.
+
+    A missing field takes its default, an unknown one is ignored: rows outlive versions of this code.
+    """
+    decoders = _decoders(cast("Any", cls))
+    return cls(**{name: decode(data[alias]) for name, alias, decode in decoders if alias in data})
+
+
+def camel_case(name: str) -> str:
+    """Return a Python name as GraphQL and JSON spell it."""
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+@cache
+def _aliases(cls: Any) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, camel_case(field.name)) for field in fields(cls))
+
+
+@cache
+def _decoders(cls: Any) -> tuple[tuple[str, str, _Decoder], ...]:
+    hints = get_type_hints(cls)
+    return tuple((name, alias, _decoder(hints[name])) for name, alias in _aliases(cls))
+
+
+def _decoder(hint: Any) -> _Decoder:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return _optional(hint)
+    if origin is tuple:
+        item = _decoder(get_args(hint)[0])
+        return lambda value: tuple(item(part) for part in value)
+    if isinstance(hint, type):
+        if issubclass(hint, datetime):
+            return datetime.fromisoformat
+        if issubclass(hint, StrEnum):
+            return hint
+        if is_dataclass(hint):
+            return lambda value: from_json(hint, value)
+    return _same
+
+
+def _optional(hint: Any) -> _Decoder:
+    """Decode `X | None`; any other union holds plain JSON, which is its own form."""
+    members = [member for member in get_args(hint) if member is not types.NoneType]
+    if len(members) != 1:
+        return _same
+    decode = _decoder(members[0])
+    return lambda value: None if value is None else decode(value)
+
+
+def _same(value: Any) -> Any:
+    return value

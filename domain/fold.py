@@ -1,0 +1,151 @@
+"""What an event changes: a run's state is the fold of its events, so that it can be rebuilt from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+
+from domain import events as e
+from domain.events import Event
+from domain.model import Decision, Plan, Run, RunStatus, StepStatus
+
+S = RunStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """Everything that decides what may happen to a run.
+
+    Attributes:
+        plan: The newest version, with its steps as they stand. Before the first version is ready it is set only for a
+            retry from a step, which carries its plan over.
+        decisions: Oldest first.
+    """
+
+    run: Run
+    plan: Plan | None = None
+    decisions: tuple[Decision, ...] = ()
+
+
+def evolve(state: RunState, payload: e.RunPayload, at: datetime) -> RunState:
+    """Return the state after an event that happened at a time; the fold of a run's events is its state."""
+    state = replace(state, run=replace(state.run, last_sequence=state.run.last_sequence + 1))
+    run = state.run
+    match payload:
+        case e.RunCreated():
+            return replace(state, run=replace(run, created_at=at), plan=payload.plan)
+        case e.AnalysisStarted():
+            return with_run(state, status=S.ANALYZING, started_at=at, round_count=1)
+        case e.PlanReady():
+            state = replace(state, plan=payload.plan)
+            return with_run(state, plan_version=payload.plan.version, usage=payload.usage, lost_workers=0)
+        case e.ApprovalRequired():
+            return with_run(state, status=S.AWAITING_APPROVAL, deadline=payload.expires_at)
+        case e.Approved():
+            state = _decided(state, payload.decision)
+            return with_run(state, status=S.RUNNING, deadline=None, progress=0.0, lost_workers=0)
+        case e.ChangesRequested():
+            state = _decided(state, payload.decision)
+            rounds = {"revisions": run.revisions + 1, "round_count": run.round_count + 1}
+            return with_run(state, status=S.ANALYZING, deadline=None, **rounds)
+        case e.Rejected():
+            return _end(_decided(state, payload.decision), S.REJECTED, at)
+        case e.TimedOut():
+            return _end(_decided(state, payload.decision), S.TIMEOUT, at, deadline=run.deadline)
+        case e.Progressed():
+            return _progressed(state, payload, at)
+        case e.Logged():
+            return with_run(state, log_count=run.log_count + len(payload.lines))
+        case e.MetricsRecorded() | e.ArtifactStored():
+            return state
+        case e.Resumed():
+            return with_run(state, lost_workers=payload.lost_workers)
+        case e.CancelRequested():
+            return with_run(state, status=S.CANCELLING, deadline=payload.force_at)
+        case e.Completed():
+            return _end(state, S.COMPLETED, at, results=payload.results, usage=payload.usage)
+        case e.Failed():
+            return _end(state, S.FAILED, at, failure=payload.failure, usage=payload.usage)
+        case e.Cancelled():
+            return _end(state, S.CANCELLED, at)
+        case _:
+            assert_never(payload)
+
+
+def replay(blank: Run, events: Sequence[Event]) -> RunState:
+    """Rebuild a run's state from its log.
+
+    Args:
+        blank: The run as it was before its first event: its ids, its labels and what RUN_CREATED says.
+        events: All of the run's events, in order.
+    """
+    state = RunState(run=blank)
+    for event in events:
+        payload = event.payload
+        assert isinstance(payload, e.RunPayload)
+        state = evolve(state, payload, event.timestamp)
+    return state
+
+
+def _progressed(state: RunState, payload: e.Progressed, at: datetime) -> RunState:
+    assert state.plan is not None
+    status = payload.step_status
+    steps = tuple(
+        replace(
+            step,
+            status=status,
+            starts=payload.attempt,
+            started_at=at if payload.attempt > step.starts else step.started_at,
+            completed_at=at if status.is_final else None,
+            output=payload.output,
+            error=payload.error,
+        )
+        if step.key == payload.step
+        else step
+        for step in state.plan.steps
+    )
+    current = payload.step if status is StepStatus.RUNNING else None
+    others = next((step.key for step in reversed(steps) if step.status is StepStatus.RUNNING), None)
+    state = replace(state, plan=replace(state.plan, steps=steps))
+    lost_workers = 0 if status.is_final else state.run.lost_workers
+    return with_run(
+        state,
+        progress=payload.progress,
+        current_step=current or others,
+        usage=payload.usage,
+        lost_workers=lost_workers,
+    )
+
+
+def _end(state: RunState, status: RunStatus, at: datetime, **fields: object) -> RunState:
+    """Close a run: a step that was running has failed, those that never started are skipped."""
+    run = state.run
+    if state.plan is not None:
+        closed = {StepStatus.RUNNING: StepStatus.FAILED, StepStatus.PENDING: StepStatus.SKIPPED}
+        steps = tuple(
+            step
+            if step.status.is_final
+            else replace(
+                step,
+                status=closed[step.status],
+                completed_at=at if step.status is StepStatus.RUNNING else None,
+                error=f"The run ended as {status}." if step.status is StepStatus.RUNNING else None,
+            )
+            for step in state.plan.steps
+        )
+        state = replace(state, plan=replace(state.plan, steps=steps))
+    duration = (at - run.started_at).total_seconds() if run.started_at else None
+    return with_run(
+        state, **{"deadline": None, "current_step": None} | fields, status=status, completed_at=at, duration=duration
+    )
+
+
+def _decided(state: RunState, decision: Decision) -> RunState:
+    return replace(state, decisions=(*state.decisions, decision))
+
+
+def with_run(state: RunState, **fields: object) -> RunState:
+    """Return the state with some of the run's fields replaced."""
+    return replace(state, run=replace(state.run, **fields))  # type: ignore[arg-type]  # names checked by replace

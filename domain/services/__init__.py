@@ -1,0 +1,1 @@
+"""Use cases: what people and workers do, each as one transaction."""
