@@ -11,6 +11,7 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
+from math import isfinite
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from domain.model import JsonObject, JsonValue
@@ -21,7 +22,7 @@ _Decoder = Callable[[Any], Any]
 
 def format_time(time: datetime) -> str:
     """Return an aware time as RFC 3339 in UTC with microseconds, such as 2026-11-23T09:30:00.000000Z."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def to_json(value: object) -> JsonValue:
@@ -29,13 +30,18 @@ def to_json(value: object) -> JsonValue:
 
     Raises:
         TypeError: The value is of a type that JSON has no form for.
+        ValueError: A number is not finite, or a text has no form in UTF-8.
     """
     match value:
+        case float() if not isfinite(value):
+            raise ValueError(f"{value} is not a finite number")
         case None | bool() | int() | float():
             return value
         case StrEnum():
             return value.value
         case str():
+            if not value.isascii():
+                value.encode()
             return value
         case datetime():
             return format_time(value)

@@ -123,9 +123,10 @@ class WriteLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordMetrics:
-    """Samples of the run."""
+    """Samples of the run, given by a caller, or taken by its team at work (`by_team`)."""
 
     metrics: tuple[Metric, ...]
+    by_team: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

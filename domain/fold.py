@@ -35,7 +35,7 @@ def evolve(state: RunState, payload: e.RunPayload, at: datetime) -> RunState:
     run = state.run
     match payload:
         case e.RunCreated():
-            return replace(state, run=replace(run, created_at=at), plan=payload.plan)
+            return _created(state, payload, at)
         case e.AnalysisStarted():
             return with_run(state, status=S.ANALYZING, started_at=at, round_count=1)
         case e.PlanReady():
@@ -78,7 +78,7 @@ def replay(blank: Run, events: Sequence[Event]) -> RunState:
     """Rebuild a run's state from its log.
 
     Args:
-        blank: The run as it was before its first event: its ids, its labels and what RUN_CREATED says.
+        blank: A run with the ids and labels of the one that is rebuilt; the log says everything else.
         events: All of the run's events, in order.
     """
     state = RunState(run=blank)
@@ -89,34 +89,51 @@ def replay(blank: Run, events: Sequence[Event]) -> RunState:
     return state
 
 
-def _progressed(state: RunState, payload: e.Progressed, at: datetime) -> RunState:
-    assert state.plan is not None
-    status = payload.step_status
-    steps = tuple(
-        replace(
-            step,
-            status=status,
-            starts=payload.attempt,
-            started_at=at if payload.attempt > step.starts else step.started_at,
-            completed_at=at if status.is_final else None,
-            output=payload.output,
-            error=payload.error,
-        )
-        if step.key == payload.step
-        else step
-        for step in state.plan.steps
-    )
-    current = payload.step if status is StepStatus.RUNNING else None
-    others = next((step.key for step in reversed(steps) if step.status is StepStatus.RUNNING), None)
-    state = replace(state, plan=replace(state.plan, steps=steps))
-    lost_workers = 0 if status.is_final else state.run.lost_workers
-    return with_run(
+def _created(state: RunState, payload: e.RunCreated, at: datetime) -> RunState:
+    state = with_run(
         state,
-        progress=payload.progress,
-        current_step=current or others,
-        usage=payload.usage,
-        lost_workers=lost_workers,
+        number=payload.number,
+        team=payload.team,
+        config=payload.config,
+        settings=payload.settings,
+        auto_approve=payload.auto_approve,
+        priority=payload.priority,
+        retry_of=payload.retry_of,
+        created_at=at,
     )
+    return replace(state, plan=payload.plan)
+
+
+def _progressed(state: RunState, payload: e.Progressed, at: datetime) -> RunState:
+    plan = state.plan
+    before = plan.step(payload.step) if plan else None
+    assert plan is not None
+    assert before is not None
+    status = payload.step_status
+    started = payload.attempt > before.starts
+    after = replace(
+        before,
+        status=status,
+        starts=payload.attempt,
+        started_at=at if started else before.started_at,
+        completed_at=at if status.is_final else None,
+        output=payload.output,
+        error=payload.error,
+    )
+    plan = replace(plan, steps=tuple(after if step is before else step for step in plan.steps))
+    return with_run(
+        replace(state, plan=plan),
+        progress=payload.progress,
+        current_step=payload.step if started else _last_started(state.run, plan),
+        usage=payload.usage,
+        lost_workers=0 if status.is_final else state.run.lost_workers,
+    )
+
+
+def _last_started(run: Run, plan: Plan) -> str | None:
+    """Return the key of the step that was started last and is not done, when none has just been started."""
+    started = {s.key: s.started_at for s in plan.steps if s.status is StepStatus.RUNNING and s.started_at}
+    return run.current_step if run.current_step in started else max(started, key=started.__getitem__, default=None)
 
 
 def _end(state: RunState, status: RunStatus, at: datetime, **fields: object) -> RunState:

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 from domain import commands as c
 from domain import events as e
-from domain.codec import to_json_object
 from domain.errors import (
     ApprovalExpiredError,
     ConflictError,
@@ -26,39 +25,38 @@ from domain.errors import (
 )
 from domain.events import Event
 from domain.fold import RunState, evolve, with_run
+from domain.hearing import cut, overhear, plain
 from domain.model import (
     POLICY,
     ApprovalTimeoutPolicy,
     Decision,
     DecisionKind,
+    JsonObject,
     LogLevel,
     LogLine,
     Plan,
-    PlanStep,
     Run,
     RunAction,
     RunFailure,
     RunStatus,
-    StepStatus,
-    Usage,
 )
 from domain.narration import describe
 from domain.plan import number
+from domain.steps import move, not_done, skip_carried
 from domain.transitions import ACTIVE, FINAL, WORKING
 
 MAX_LOST_WORKERS: Final = 5
 """A run whose work kills five workers in a row, with nothing recorded in between, would kill the sixth."""
-
-MAX_LINE_BYTES: Final = 8 * 1024
 
 S = RunStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """What a command led to: the state after it and the events that say so; none when nothing changed."""
+    """What a command led to: the state after it, and what happened, as payloads and as the log's events."""
 
     state: RunState
+    payloads: tuple[e.RunPayload, ...] = ()
     events: tuple[Event, ...] = ()
 
 
@@ -149,7 +147,7 @@ def _answer(state: RunState, command: c.Command, now: datetime) -> list[e.RunPay
 def _review(state: RunState, command: c.Review, now: datetime) -> list[e.RunPayload]:
     run = state.run
     kind = DecisionKind.APPROVED if command.approved else DecisionKind.REJECTED
-    version = command.plan_version or run.plan_version
+    version = run.plan_version if command.plan_version is None else command.plan_version
     if any((d.kind, d.plan_version, d.actor) == (kind, version, command.actor) for d in state.decisions):
         return []
     _check_decidable(run, command.plan_version, now, kind.lower())
@@ -164,7 +162,7 @@ def _request_changes(state: RunState, command: c.RequestChanges, now: datetime) 
     _check_decidable(run, command.plan_version, now, "sent back")
     limit = run.settings.max_revision_rounds
     if run.revisions >= limit:
-        raise LimitReachedError(f"The plan was sent back {run.revisions} times; its task allows {limit}.")
+        raise LimitReachedError(f"The plan can be sent back no more than {limit} times; approve or reject it.")
     decision = Decision(
         kind=DecisionKind.CHANGES_REQUESTED,
         plan_version=run.plan_version,
@@ -236,39 +234,36 @@ def _claim(state: RunState, now: datetime) -> list[e.RunPayload]:
 def _carry_over(state: RunState, plan: Plan, now: datetime) -> list[e.RunPayload]:
     """Take over the approved plan of the run that is retried from a step."""
     decision = _policy_decision(DecisionKind.AUTO_APPROVED, plan.version, now)
-    skipped = [step for step in plan.steps if step.status is StepStatus.SKIPPED]
-    return [
-        e.PlanReady(plan=plan, usage=state.run.usage),
-        e.Approved(decision=decision),
-        *(_progress(plan, step, done, state.run.usage) for done, step in enumerate(skipped, 1)),
-    ]
+    ready = e.PlanReady(plan=plan, usage=state.run.usage)
+    return [ready, e.Approved(decision=decision), *skip_carried(state.run, plan)]
 
 
 def _work(state: RunState, command: c.WorkerCommand, now: datetime) -> list[e.RunPayload]:
     """Answer the worker that has the run."""
     run = state.run
     match command, run.status:
-        case (c.RecordMetrics(), status) if status in ACTIVE and status is not S.CANCELLING:
-            return [e.MetricsRecorded(metrics=command.metrics)]
-        case (c.RecordMetrics() | c.StoreArtifact() | c.WriteLog(), status) if status in FINAL:
-            raise InvalidSignalError(f"Run {run.id} is {status}; nothing can follow.")
         case c.HandOver(), _:
             return []
-        case c.WriteLog(), _:
+        case (c.RecordMetrics(by_team=False), status) if status in ACTIVE:
+            return [e.MetricsRecorded(metrics=command.metrics)]
+        case c.WriteLog(), S.ANALYZING | S.RUNNING | S.CANCELLING:
             return [_log(run, command.lines)]
         case c.Stopped(), S.CANCELLING:
             return [e.Cancelled(actor=POLICY, reason=None)]
         case _, S.CANCELLING:
-            line = c.NewLine(message=_overheard(command), level=LogLevel.INFO, step=run.current_step, timestamp=now)
+            line = c.NewLine(message=overhear(command), level=LogLevel.INFO, step=run.current_step, timestamp=now)
             return [_log(run, (line,))]
+        case c.RecordMetrics(by_team=True), S.ANALYZING | S.RUNNING:
+            return [e.MetricsRecorded(metrics=command.metrics)]
         case c.StoreArtifact(), S.ANALYZING | S.RUNNING:
             return [e.ArtifactStored(artifact=command.artifact)]
         case c.Fail(), S.ANALYZING | S.RUNNING:
-            return [e.Failed(failure=command.failure, usage=run.usage + command.usage)]
+            failure = replace(command.failure, message=cut(command.failure.message))
+            return [e.Failed(failure=failure, usage=run.usage + command.usage)]
         case c.DeliverPlan(), S.ANALYZING:
             return _deliver(state, command, now)
         case ((c.StartStep() | c.AdvanceStep() | c.FinishStep() | c.FailStep()), S.RUNNING):
-            return [_step(state, command)]
+            return [move(state, command)]
         case c.Finish(), S.RUNNING:
             return _finish(state, command)
         case _:
@@ -288,53 +283,11 @@ def _deliver(state: RunState, command: c.DeliverPlan, now: datetime) -> list[e.R
     return [ready, e.ApprovalRequired(plan=plan, expires_at=expires_at)]
 
 
-def _step(state: RunState, command: c.StartStep | c.AdvanceStep | c.FinishStep | c.FailStep) -> e.Progressed:
-    plan = state.plan
-    step = plan.step(command.key) if plan else None
-    if plan is None or step is None:
-        raise InvalidSignalError(f"The plan has no step {command.key!r}.")
-    if step.status.is_final:
-        raise InvalidSignalError(f"Step {step.key!r} is {step.status} already.")
-    done = sum(other.status.is_final for other in plan.steps)
-    usage = state.run.usage if isinstance(command, c.StartStep) else state.run.usage + command.usage
-    match command:
-        case c.StartStep():
-            return _progress(plan, replace(step, status=StepStatus.RUNNING, starts=step.starts + 1), done, usage)
-        case c.FinishStep(skipped=True):
-            return _progress(plan, replace(step, status=StepStatus.SKIPPED, output=command.output), done + 1, usage)
-    if step.status is not StepStatus.RUNNING:
-        raise InvalidSignalError(f"Step {step.key!r} was not started.")
-    match command:
-        case c.AdvanceStep():
-            moved = done + min(max(command.fraction, 0.0), 1.0)
-            return _progress(plan, step, max(moved, (state.run.progress or 0.0) * len(plan.steps)), usage)
-        case c.FinishStep():
-            return _progress(plan, replace(step, status=StepStatus.COMPLETED, output=command.output), done + 1, usage)
-        case c.FailStep():
-            return _progress(plan, replace(step, status=StepStatus.FAILED, error=command.error), done, usage)
-        case _:
-            assert_never(command)
-
-
 def _finish(state: RunState, command: c.Finish) -> list[e.RunPayload]:
-    open_steps = [step.key for step in state.plan.steps if not step.status.is_final] if state.plan else []
-    if open_steps:
-        raise InvalidSignalError(f"The team ended before these steps were done: {', '.join(open_steps)}.")
-    return [e.Completed(results=command.results, usage=state.run.usage + command.usage)]
-
-
-def _progress(plan: Plan, step: PlanStep, done: float, usage: Usage) -> e.Progressed:
-    return e.Progressed(
-        step=step.key,
-        step_status=step.status,
-        step_index=1 + next(place for place, other in enumerate(plan.steps) if other.key == step.key),
-        total_steps=len(plan.steps),
-        attempt=step.starts,
-        progress=min(done / len(plan.steps), 1.0),
-        output=step.output,
-        error=step.error,
-        usage=usage,
-    )
+    missing = not_done(state.plan) if state.plan else ()
+    if missing:
+        raise InvalidSignalError(f"The team ended before these steps were done: {', '.join(missing)}.")
+    return [e.Completed(results=plain(command.results), usage=state.run.usage + command.usage)]
 
 
 def _log(run: Run, lines: Sequence[c.NewLine]) -> e.Logged:
@@ -343,31 +296,13 @@ def _log(run: Run, lines: Sequence[c.NewLine]) -> e.Logged:
             LogLine(
                 number=run.log_count + place,
                 level=line.level,
-                message=_cut(line.message),
+                message=cut(line.message),
                 step=line.step,
                 timestamp=line.timestamp,
             )
             for place, line in enumerate(lines, 1)
         )
     )
-
-
-def _cut(text: str) -> str:
-    """Cut a line to its limit in UTF-8, at a character's border."""
-    if len(text) * 4 <= MAX_LINE_BYTES:
-        return text
-    return text.encode(errors="replace")[:MAX_LINE_BYTES].decode(errors="ignore")
-
-
-def _overheard(command: c.Command) -> str:
-    """Say what a team reported after its run was to be cancelled: kept as a line, never as a state."""
-    match command:
-        case c.StartStep() | c.AdvanceStep() | c.FinishStep() | c.FailStep():
-            return f"After the cancel request: {type(command).__name__} of step {command.key}."
-        case c.Fail():
-            return f"After the cancel request: {command.failure.message}"
-        case _:
-            return f"After the cancel request: {type(command).__name__}."
 
 
 def _policy_decision(kind: DecisionKind, plan_version: int, now: datetime) -> Decision:
@@ -405,13 +340,14 @@ def _transition(
     first = run.last_sequence - len(payloads) + 1
     return Transition(
         state=state,
+        payloads=tuple(payloads),
         events=tuple(
             Event(
                 id=f"event_{run.id.removeprefix('run_')}_{sequence}",
                 type=e.TYPES[type(payload)],
                 timestamp=now,
                 message=describe(payload),
-                data=to_json_object(payload),
+                data=cast("JsonObject", plain(payload)),
                 tenant=run.tenant,
                 task_id=run.task_id,
                 run_id=run.id,

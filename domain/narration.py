@@ -15,7 +15,7 @@ def describe(payload: e.RunPayload) -> str:
         case e.AnalysisStarted():
             return "The team began to analyse the task."
         case e.PlanReady():
-            return f"Version {payload.plan.version} of the plan is ready: {len(payload.plan.steps)} steps."
+            return f"Version {payload.plan.version} of the plan is ready: {_count(len(payload.plan.steps), 'step')}."
         case e.ApprovalRequired():
             return f"Version {payload.plan.version} of the plan waits for a decision."
         case e.Approved() | e.Rejected() | e.ChangesRequested():
@@ -26,9 +26,10 @@ def describe(payload: e.RunPayload) -> str:
         case e.Logged():
             return payload.lines[0].message[:200] if len(payload.lines) == 1 else f"{len(payload.lines)} log lines."
         case e.MetricsRecorded():
-            return f"{len(payload.metrics)} metrics: {', '.join(sorted({m.name for m in payload.metrics}))[:200]}."
+            names = ", ".join(sorted({metric.name for metric in payload.metrics}))
+            return f"{_count(len(payload.metrics), 'metric')}: {names[:200]}."
         case e.ArtifactStored():
-            return f"Artifact {payload.artifact.name}, {payload.artifact.size} bytes."
+            return f"Artifact {payload.artifact.name}, {_count(payload.artifact.size, 'byte')}."
         case e.Resumed():
             return f"The work goes on, attempt {payload.attempt}."
         case e.CancelRequested():
@@ -43,3 +44,7 @@ def describe(payload: e.RunPayload) -> str:
             return "Nobody decided on the plan in time."
         case _:
             assert_never(payload)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

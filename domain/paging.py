@@ -193,4 +193,4 @@ def _open(cursor: str, context: str) -> bytes:
 
 
 def _checksum(body: bytes, context: str) -> bytes:
-    return blake2b(body, digest_size=_CHECKSUM_BYTES, person=b"mgx-cursor", key=context.encode()[:64]).digest()
+    return blake2b(context.encode() + b"\0" + body, digest_size=_CHECKSUM_BYTES, person=b"mgx-cursor").digest()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import SequenceMatcher
 from typing import Final
 
 from domain.codec import to_json
@@ -43,7 +43,7 @@ def number(draft: PlanDraft, *, previous: Plan | None, feedback: str | None, cre
         digest=digest(draft),
         summary=draft.summary,
         complexity=draft.complexity,
-        steps=draft.steps,
+        steps=tuple(draft.steps),
         spec=draft.spec,
         changes=changes(previous.steps, draft.steps) if previous else (),
         feedback=feedback,
@@ -56,9 +56,13 @@ def check(draft: PlanDraft) -> None:
     """Refuse a draft that nobody could review or run.
 
     Raises:
-        InvalidPlanError: It has no steps or too many, two of one key, a blank name, a text or spec beyond its limit, an
-            unknown complexity, or a step that claims to be done.
+        InvalidPlanError: It is not made of what its fields declare, has no steps or too many, two of one key, a blank
+            name, a text or spec beyond its limit, an unknown complexity, or a step that claims to be done.
     """
+    if not _is_draft(draft):
+        raise InvalidPlanError(
+            "The plan must be a summary and PlanSteps, with texts and JSON objects where they belong."
+        )
     if not draft.steps:
         raise InvalidPlanError("The plan has no steps.")
     if len(draft.steps) > MAX_STEPS:
@@ -108,6 +112,22 @@ def changes(before: tuple[PlanStep, ...], after: tuple[PlanStep, ...]) -> tuple[
     return tuple(found)
 
 
+def _is_draft(draft: PlanDraft) -> bool:
+    """Whether a draft is made of what its fields declare: nobody type-checks the teams that operators bring."""
+    if not (_are(str, draft.summary) and _are(dict, draft.spec) and _are((tuple, list), draft.steps)):
+        return False
+    return _are(PlanStep, *draft.steps) and all(
+        _are(str, step.key, step.title, step.detail)
+        and _are((str, type(None)), step.assignee)
+        and _are(dict, step.spec)
+        for step in draft.steps
+    )
+
+
+def _are(kind: type | tuple[type, ...], *values: object) -> bool:
+    return all(isinstance(value, kind) for value in values)
+
+
 def _check_step(step: PlanStep) -> None:
     if not step.key.strip() or len(step.key) > MAX_KEY:
         raise InvalidPlanError(f"A step's key must have 1 to {MAX_KEY} characters: {step.key[:MAX_KEY]!r}.")
@@ -120,10 +140,21 @@ def _check_step(step: PlanStep) -> None:
 
 
 def _moved(before: list[str], after: list[str]) -> set[str]:
-    """Return the common keys that left the order that most of them kept."""
-    blocks = SequenceMatcher(a=before, b=after, autojunk=False).get_matching_blocks()
-    kept = {key for block in blocks for key in before[block.a : block.a + block.size]}
-    return set(after) - kept
+    """Return the fewest of the common keys that must have moved: all but a longest run that kept its order."""
+    places = {key: place for place, key in enumerate(before)}
+    # Patience sorting: ends[n] is the best end of an ordered run of n + 1 keys, links lead back along it.
+    ends: list[int] = []
+    links: dict[int, int | None] = {}
+    for place in (places[key] for key in after):
+        length = bisect_left(ends, place)
+        links[place] = ends[length - 1] if length else None
+        ends[length : length + 1] = [place]
+    kept = ends[-1] if ends else None
+    moved = set(after)
+    while kept is not None:
+        moved.remove(before[kept])
+        kept = links[kept]
+    return moved
 
 
 def _text(step: PlanStep) -> str:

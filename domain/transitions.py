@@ -46,7 +46,7 @@ LIFE: Final = (
     Row((S.ANALYZING, S.RUNNING), "the team reports", None, (T.ARTIFACT,)),
     Row((S.PENDING, S.ANALYZING, S.AWAITING_APPROVAL, S.RUNNING, S.CANCELLING), "createMetrics", None, (T.METRIC,)),
 )
-"""The life of a run; `target` None stays where it is. A command may append LOG, METRIC and ARTIFACT events."""
+"""The life of a run; `target` None stays where it is. A retry from a step adds a PROGRESS for each step it skips."""
 
 TRANSITIONS: Final = {
     status: frozenset(row.target for row in LIFE if status in row.sources and row.target not in {None, status})

@@ -1,0 +1,315 @@
+"""Drives one run through its team: what the team says becomes commands, fenced by the claim's attempt.
+
+Log lines, samples and progress within a step are collected for up to 250 ms and written together; a step's start and
+end, artifacts and the end of a phase are written at once, after what was collected before them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
+from enum import Enum
+from hashlib import sha256
+from typing import Any, Final, assert_never
+
+from domain import commands as c
+from domain import signals as s
+from domain.batch import Batch
+from domain.errors import InvalidSignalError, StaleAttemptError, StoreError, TeamError
+from domain.ids import IdFactory, Kind
+from domain.model import NO_USAGE, Artifact, JsonValue, RunFailure, RunStatus, StepStatus, Usage
+from domain.plan import PlanDraft
+from domain.ports import Clock, ExecutionContext, PlanContext, Teams
+from domain.services.work import Assignment, WorkService
+
+logger = logging.getLogger(__name__)
+
+MAX_ERROR: Final = 2_000
+"""Characters of a team's own error that are kept in a failure's message."""
+
+
+class Halt(Enum):
+    """Why work stops before its end."""
+
+    CANCELLED = "CANCELLED"
+    SHUTDOWN = "SHUTDOWN"
+
+
+class _HaltedError(Exception):
+    """The work was told to stop."""
+
+
+class Executor:
+    """Works on runs, each call of `advance` on one.
+
+    Args:
+        work: Where runs are claimed and reported.
+        teams: Who plans and executes.
+        ids: Makes ids of samples and artifacts.
+        clock: When a line was said.
+        owner: Name of this worker.
+        stop_grace: How long a team may take to stop before it is left behind.
+        silence: How long a team may say nothing before its run fails (TEAM_TIMEOUT).
+    """
+
+    def __init__(
+        self,
+        work: WorkService,
+        teams: Teams,
+        ids: IdFactory,
+        clock: Clock,
+        *,
+        owner: str,
+        stop_grace: timedelta,
+        silence: timedelta,
+    ) -> None:
+        self.work = work
+        self.teams = teams
+        self.ids = ids
+        self.clock = clock
+        self.owner = owner
+        self.stop_grace = stop_grace
+        self.silence = silence
+
+    async def advance(self, run_id: str, halt: asyncio.Future[Halt]) -> None:
+        """Do what a run needs now: plan it, execute it, or find that there is nothing to do.
+
+        Args:
+            run_id: The run.
+            halt: Set to stop the work; a cancelled run is closed, one of a shutdown is handed over.
+        """
+        assignment = await self.work.claim(run_id, owner=self.owner, lease_until=None)
+        if assignment is not None:
+            await _Drive(self, assignment, halt).run()
+
+
+class _Drive:
+    """One claim of one run."""
+
+    def __init__(self, executor: Executor, assignment: Assignment, halt: asyncio.Future[Halt]) -> None:
+        self._executor = executor
+        self._assignment = assignment
+        self._halt = halt
+        self._state = assignment.state
+        self._batch = Batch(executor.clock, executor.ids, assignment)
+        self._usage = NO_USAGE
+        self._draft: PlanDraft | None = None
+        self._results: JsonValue = None
+        self._has_results = False
+        self._unwritten: list[c.WorkerCommand] = []
+        self._left_behind = False
+
+    async def run(self) -> None:
+        """Work until the run waits, ends, or the work is halted."""
+        try:
+            if self._state.run.status is RunStatus.CANCELLING:
+                await self._report([c.Stopped()])
+            if self._state.run.status is RunStatus.ANALYZING:
+                await self._phase(self._plan)
+            if self._state.run.status is RunStatus.RUNNING:
+                await self._phase(self._execute)
+        except StaleAttemptError as error:
+            logger.info("run %s goes on elsewhere or has ended: %s", self._assignment.run_id, error)
+
+    async def _phase(self, work: Callable[[], AsyncIterator[s.Signal]]) -> None:
+        """Do one phase, and turn every way in which it can fail into the run's failure."""
+        try:
+            await self._follow(work())
+            await self._end_phase()
+        except _HaltedError:
+            await self._stop()
+        except (StaleAttemptError, asyncio.CancelledError):
+            raise
+        except TeamError as error:
+            await self._fail(error.code, str(error), error.step, retryable=error.retryable)
+        except InvalidSignalError as error:
+            await self._fail("TEAM_ERROR", str(error), None)
+        except Exception as error:
+            logger.warning("the team of run %s failed", self._assignment.run_id, exc_info=True)
+            await self._fail("TEAM_ERROR", f"The team failed: {type(error).__name__}: {error}", None)
+
+    def _plan(self) -> AsyncIterator[s.Signal]:
+        run, task = self._state.run, self._assignment.task
+        context = PlanContext(run=run, name=task.name, description=task.description, rounds=self._assignment.rounds)
+        return self._executor.teams.create(run.team, run.config).plan(context)
+
+    def _execute(self) -> AsyncIterator[s.Signal]:
+        run, task, plan = self._state.run, self._assignment.task, self._state.plan
+        assert plan is not None
+
+        async def read(name: str) -> bytes | None:
+            return await self._executor.work.artifact(run.id, name)
+
+        context = ExecutionContext(run=run, name=task.name, description=task.description, plan=plan, artifacts=read)
+        return self._executor.teams.create(run.team, run.config).execute(context)
+
+    async def _follow(self, stream: AsyncIterator[s.Signal]) -> None:
+        """Take what the team says until it has said all, writing what was collected when it is due."""
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
+        pending: asyncio.Task[s.Signal] | None = None
+        try:
+            while True:
+                pending = pending or asyncio.ensure_future(_next(stream))
+                silence = heard + self._executor.silence.total_seconds() - loop.time()
+                timeout = min(silence, self._batch.due_in())
+                events: list[asyncio.Future[Any]] = [pending, self._halt]
+                await asyncio.wait(events, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                if self._halt.done():
+                    raise _HaltedError
+                if self._batch.due_in() <= 0:
+                    await self._report([])
+                if not pending.done():
+                    if loop.time() - heard >= self._executor.silence.total_seconds():
+                        raise TeamError("The team said nothing for too long.", code="TEAM_TIMEOUT")
+                    continue
+                done, pending, heard = pending, None, loop.time()
+                try:
+                    signal = done.result()
+                except StopAsyncIteration:
+                    return
+                await self._handle(signal)
+        finally:
+            await self._close(stream, pending)
+
+    async def _handle(self, signal: s.Signal) -> None:
+        match signal:
+            case PlanDraft():
+                self._draft = signal
+            case s.LineSaid() | s.LinesSaid():
+                self._batch.add_lines(signal)
+            case s.SampleTaken():
+                self._batch.add_sample(signal)
+            case s.StepMoved():
+                self._batch.move(signal)
+            case s.TokensUsed():
+                self._usage += signal.usage
+            case s.StepStarted():
+                await self._report([c.StartStep(key=signal.key)])
+            case s.StepFinished():
+                finish = c.FinishStep(key=signal.key, output=signal.output, skipped=signal.skipped, usage=self._spent())
+                await self._report([*self._batch.end_step(signal.key), finish])
+            case s.StepFailed():
+                await self._fail_step(signal)
+            case s.ArtifactMade():
+                await self._store(signal)
+            case s.ResultReady():
+                self._results, self._has_results = signal.results, True
+            case _:
+                assert_never(signal)
+        if self._batch.is_full:
+            await self._report([])
+
+    async def _end_phase(self) -> None:
+        if self._state.run.status is RunStatus.ANALYZING:
+            if self._draft is None:
+                raise TeamError("The team ended without a plan.", code="INVALID_PLAN")
+            created_by = self._state.run.team
+            deliver = c.DeliverPlan(draft=self._draft, created_by=created_by, usage=self._spent())
+            await self._report([*self._batch.end_step(None), deliver])
+        elif self._state.run.status is RunStatus.RUNNING:
+            finish = c.Finish(results=self._all_results(), usage=self._spent())
+            await self._report([*self._batch.end_step(None), finish])
+
+    async def _fail_step(self, signal: s.StepFailed) -> None:
+        step = self._state.plan.step(signal.key) if self._state.plan else None
+        failure = RunFailure(
+            code="STEP_FAILED",
+            message=f"Step {signal.key} failed: {signal.error}"[:MAX_ERROR],
+            step=signal.key,
+            retryable=signal.retryable,
+        )
+        ending: list[c.WorkerCommand] = [*self._batch.end_step(signal.key)]
+        if step is not None and step.status is StepStatus.RUNNING:
+            ending.append(c.FailStep(key=signal.key, error=signal.error[:MAX_ERROR], usage=self._spent()))
+        await self._report([*ending, c.Fail(failure=failure, usage=self._spent())])
+
+    async def _fail(self, code: str, message: str, step: str | None, *, retryable: bool = True) -> None:
+        step = step or self._state.run.current_step
+        failure = RunFailure(code=code, message=message[:MAX_ERROR], step=step, retryable=retryable)
+        await self._report([c.Fail(failure=failure, usage=self._spent())])
+
+    async def _stop(self) -> None:
+        """Say that the work has stopped; what was collected is written first."""
+        if self._halt.result() is Halt.SHUTDOWN:
+            await self._report([c.HandOver()])
+        elif not self._left_behind:
+            await self._report([c.Stopped()])
+
+    async def _store(self, signal: s.ArtifactMade) -> None:
+        run = self._state.run
+        artifact = Artifact(
+            id=self._executor.ids.new(Kind.ARTIFACT),
+            tenant=run.tenant,
+            task_id=run.task_id,
+            run_id=run.id,
+            step=signal.step,
+            name=signal.name,
+            media_type=signal.media_type,
+            size=len(signal.content),
+            sha256=sha256(signal.content).hexdigest(),
+            created_at=self._executor.clock.now(),
+        )
+        await self._report([c.StoreArtifact(artifact=artifact)], {artifact.id: signal.content})
+
+    async def _report(self, commands: Sequence[c.WorkerCommand], contents: dict[str, bytes] | None = None) -> None:
+        """Write what was collected and then the commands, in one transaction; wait while the store can't."""
+        collected = [*self._unwritten, *self._batch.take()]
+        if not collected and not commands:
+            return
+        patience = 0.05
+        while True:
+            try:
+                self._state = await self._executor.work.report(self._assignment, [*collected, *commands], contents)
+            except StoreError as error:
+                logger.warning("run %s waits for the store: %s", self._assignment.run_id, error)
+            except (InvalidSignalError, TeamError):
+                # What the team said before its mistake is kept; the mistake may be in how far a step is.
+                self._unwritten = [said for said in collected if not isinstance(said, c.AdvanceStep)]
+                raise
+            else:
+                self._unwritten = []
+                return
+            done, _ = await asyncio.wait({self._halt}, timeout=patience)
+            if done and self._halt.result() is Halt.SHUTDOWN:
+                # What is not written did not happen: the next claim does it again.
+                raise StaleAttemptError("The process ends while the store can't be written.")
+            patience = min(patience * 2, 2.0)
+
+    async def _close(self, stream: AsyncIterator[s.Signal], pending: asyncio.Task[s.Signal] | None) -> None:
+        """End a team's work: its generator gets a cancel where it stands, and time to clean up."""
+        closing = asyncio.ensure_future(_close(stream, pending))
+        done, _ = await asyncio.wait({closing}, timeout=self._executor.stop_grace.total_seconds())
+        if not done:
+            # A team that ignores its cancel can't hold the slot; its run is closed by force at its deadline.
+            self._left_behind = True
+            logger.warning("the team of run %s does not stop; it is left behind", self._assignment.run_id)
+
+    def _all_results(self) -> JsonValue:
+        if self._has_results or self._state.plan is None:
+            return self._results
+        return {step.key: step.output for step in self._state.plan.steps}
+
+    def _spent(self) -> Usage:
+        usage, self._usage = self._usage, NO_USAGE
+        return usage
+
+
+async def _next(stream: AsyncIterator[s.Signal]) -> s.Signal:
+    return await anext(stream)
+
+
+async def _close(stream: AsyncIterator[s.Signal], pending: asyncio.Task[s.Signal] | None) -> None:
+    if pending is not None and not pending.done():
+        pending.cancel()
+        await asyncio.wait({pending})
+    if pending is not None and not pending.cancelled():
+        pending.exception()
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        try:
+            await close()
+        except Exception:
+            logger.warning("a team failed while it was closed", exc_info=True)

@@ -1,0 +1,137 @@
+"""The in-process work queue: what must go on now, what is due later, how many runs at once.
+
+Nothing is kept in memory for a run that waits: which runs need a worker and which deadline comes next is asked of the
+store, woken by what happens in this process. A restart changes nothing about either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+
+from domain.errors import StoreError
+from domain.executor import Executor, Halt
+from domain.services.work import WorkService
+from domain.store import WriteTx
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SLEEP: Final = 30.0
+"""Seconds after which deadlines are looked at in any case, so that a jump of the clock is noticed."""
+
+REST: Final = 1.0
+"""Seconds that a slot rests after an unexpected error, so that one bad run can't spin."""
+
+
+class Runner:
+    """Advances runs in this process; a `WorkQueue`.
+
+    Args:
+        slots: Runs worked on at once; the rest wait in order of priority and age.
+    """
+
+    def __init__(self, *, slots: int) -> None:
+        self._slots = slots
+        self._active: dict[str, tuple[asyncio.Task[None], asyncio.Future[Halt]]] = {}
+        self._work_wake = asyncio.Event()
+        self._time_wake = asyncio.Event()
+
+    @property
+    def active(self) -> int:
+        """Runs that are worked on now."""
+        return len(self._active)
+
+    async def submit(self, tx: WriteTx, run_id: str, /, *, at: datetime | None = None) -> None:
+        """Look, after the commit, for what needs doing: the row itself says that it does."""
+        tx.after_commit(self._work_wake.set if at is None else self._time_wake.set)
+
+    def cancel(self, run_id: str, /) -> None:
+        """Stop the work on a run, if it is done here."""
+        if run_id in self._active:
+            _, halt = self._active[run_id]
+            if not halt.done():
+                halt.set_result(Halt.CANCELLED)
+
+    @asynccontextmanager
+    async def serve(self, work: WorkService, executor: Executor) -> AsyncGenerator[None]:
+        """Work until the block ends; then runs under way are handed over, to be resumed at the next start."""
+        await work.recover()
+        self._work_wake.set()
+        loops = [asyncio.create_task(self._work(work, executor)), asyncio.create_task(self._keep_time(work))]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await self._hand_over()
+
+    async def _work(self, work: WorkService, executor: Executor) -> None:
+        while True:
+            await self._work_wake.wait()
+            self._work_wake.clear()
+            try:
+                await self._fill_slots(work, executor)
+            except StoreError as error:
+                logger.warning("waiting runs can't be looked up: %s", error)
+                asyncio.get_running_loop().call_later(REST, self._work_wake.set)
+
+    async def _fill_slots(self, work: WorkService, executor: Executor) -> None:
+        while len(self._active) < self._slots:
+            # A run just started is still claimable until its claim is written, so ask for that many more.
+            found = await work.claimable(self._slots)
+            fresh = [run_id for run_id in found if run_id not in self._active][: self._slots - len(self._active)]
+            if not fresh:
+                return
+            for run_id in fresh:
+                halt: asyncio.Future[Halt] = asyncio.get_running_loop().create_future()
+                task = asyncio.create_task(self._advance(executor, run_id, halt), name=f"advance {run_id}")
+                self._active[run_id] = task, halt
+
+    async def _advance(self, executor: Executor, run_id: str, halt: asyncio.Future[Halt]) -> None:
+        try:
+            await executor.advance(run_id, halt)
+        except StoreError as error:
+            logger.warning("run %s can't be advanced now: %s", run_id, error)
+            await asyncio.wait({halt}, timeout=REST)
+        except Exception:
+            logger.exception("run %s could not be advanced", run_id)
+            await asyncio.wait({halt}, timeout=REST)
+        finally:
+            del self._active[run_id]
+            self._work_wake.set()
+
+    async def _keep_time(self, work: WorkService) -> None:
+        while True:
+            self._time_wake.clear()
+            sleep = LONGEST_SLEEP
+            try:
+                if await work.expire_due(100):
+                    continue
+                until = await work.until_deadline()
+                if until is not None:
+                    sleep = min(max(until.total_seconds(), 0.0), LONGEST_SLEEP)
+            except StoreError as error:
+                logger.warning("deadlines can't be looked at: %s", error)
+                sleep = REST
+            except Exception:
+                logger.exception("deadlines could not be kept")
+                sleep = REST
+            try:
+                async with asyncio.timeout(sleep):
+                    await self._time_wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _hand_over(self) -> None:
+        tasks = []
+        for task, halt in self._active.values():
+            tasks.append(task)
+            if not halt.done():
+                halt.set_result(Halt.SHUTDOWN)
+        if tasks:
+            await asyncio.wait(tasks)

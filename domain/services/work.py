@@ -1,0 +1,147 @@
+"""Use cases of workers: what needs doing, who does it, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from domain import commands as c
+from domain.errors import NotClaimableError, NotFoundError, StaleAttemptError
+from domain.fold import RunState
+from domain.lifecycle import decide, decide_all
+from domain.model import ENGINE, DecisionKind, Task
+from domain.ports import Round
+from domain.services.changes import RunChanges, lock_run
+from domain.store import Store
+
+_KEEPS_STATUS: Final = (
+    c.StartStep,
+    c.AdvanceStep,
+    c.FinishStep,
+    c.FailStep,
+    c.WriteLog,
+    c.RecordMetrics,
+    c.StoreArtifact,
+)
+"""Commands after which a run has the status it had, so that its task need not be locked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A run that a worker has claimed.
+
+    Attributes:
+        state: The run after the claim.
+        rounds: Earlier versions of the plan with the feedback that sent them back, oldest first.
+        attempt: The claim's number: what the worker writes counts only while no other claim came after.
+    """
+
+    task: Task
+    state: RunState
+    rounds: Sequence[Round]
+    attempt: int
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self.state.run.id
+
+
+class WorkService:
+    """Hands out runs to workers and writes what they report."""
+
+    def __init__(self, store: Store, changes: RunChanges) -> None:
+        self._store = store
+        self._changes = changes
+
+    async def recover(self) -> None:
+        """Let go of the runs of a process that is gone; for stores that only one process uses at a time."""
+        async with self._store.write(ENGINE) as tx:
+            await tx.runs.expire_leases(await tx.now())
+
+    async def claimable(self, limit: int) -> Sequence[str]:
+        """Return the runs that need a worker, by priority and then age."""
+        async with self._store.write(ENGINE) as tx:
+            return await tx.runs.claimable(await tx.now(), limit)
+
+    async def expire_due(self, limit: int) -> int:
+        """Do what the deadlines that have come ask for; return how many runs were due."""
+        async with self._store.write(ENGINE) as tx:
+            due = await tx.runs.due(await tx.now(), limit)
+        for run_id in due:
+            await self._expire(run_id)
+        return len(due)
+
+    async def until_deadline(self) -> timedelta | None:
+        """Return how long it is to the next deadline, None when nothing waits for one."""
+        async with self._store.write(ENGINE) as tx:
+            deadline = await tx.runs.next_deadline()
+            return None if deadline is None else deadline - await tx.now()
+
+    async def claim(self, run_id: str, *, owner: str, lease_until: datetime | None) -> Assignment | None:
+        """Take a run; None when it needs no worker (any more).
+
+        A run whose work was lost too often is failed instead (WORKER_LOST).
+        """
+        async with self._store.write(ENGINE) as tx:
+            try:
+                before = await lock_run(tx, run_id)
+                transition = decide(before, c.Claim(owner=owner, lease_until=lease_until), await tx.now())
+            except (NotFoundError, NotClaimableError):
+                return None
+            run = await self._changes.save(tx, before, transition)
+            if run.owner != owner:
+                return None
+            task = (await tx.read.tasks.many([run.task_id]))[run.task_id]
+            plans = (await tx.read.runs.plans([run_id])).get(run_id, ()) if run.revisions else ()
+            feedback = {
+                decision.plan_version: decision.feedback or ""
+                for decision in before.decisions
+                if decision.kind is DecisionKind.CHANGES_REQUESTED
+            }
+            rounds = [Round(plan=plan, feedback=feedback[plan.version]) for plan in plans if plan.version in feedback]
+            return Assignment(task=task, state=transition.state, rounds=rounds, attempt=run.attempt)
+
+    async def report(
+        self, assignment: Assignment, commands: Sequence[c.WorkerCommand], contents: Mapping[str, bytes] | None = None
+    ) -> RunState:
+        """Write what a worker reports, all of it or nothing.
+
+        Args:
+            assignment: The claim under which it was done.
+            commands: In order.
+            contents: Bytes of the artifacts that are stored, by artifact id.
+
+        Raises:
+            StaleAttemptError: The run is gone or ended, or another claim has it.
+            InvalidSignalError, InvalidPlanError: See `domain.lifecycle`.
+        """
+        run_id = assignment.run_id
+        async with self._store.write(ENGINE) as tx:
+            if not all(isinstance(command, _KEEPS_STATUS) for command in commands):
+                await tx.tasks.lock(assignment.task.id)
+            before = await tx.runs.lock(run_id)
+            if before is None or before.run.owner is None or before.run.attempt != assignment.attempt:
+                raise StaleAttemptError(f"Attempt {assignment.attempt} no longer has run {run_id}.")
+            transition = decide_all(before, commands, await tx.now())
+            await self._changes.save(tx, before, transition, contents)
+            return transition.state
+
+    async def artifact(self, run_id: str, name: str) -> bytes | None:
+        """Return the bytes of a run's newest artifact of a name, None where there is none."""
+        async with self._store.read(ENGINE) as tx:
+            found = (await tx.runs.artifacts_of([run_id])).get(run_id, ())
+            newest = next((artifact for artifact in reversed(found) if artifact.name == name), None)
+            if newest is None:
+                return None
+            return b"".join([chunk async for chunk in tx.runs.content(newest)])
+
+    async def _expire(self, run_id: str) -> None:
+        async with self._store.write(ENGINE) as tx:
+            try:
+                before = await lock_run(tx, run_id)
+            except NotFoundError:
+                return
+            await self._changes.save(tx, before, decide(before, c.Expire(), await tx.now()))
