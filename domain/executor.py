@@ -52,6 +52,8 @@ class Executor:
         owner: Name of this worker.
         stop_grace: How long a team may take to stop before it is left behind.
         silence: How long a team may say nothing before its run fails (TEAM_TIMEOUT).
+        max_artifact_bytes: Size of one artifact at most.
+        max_run_artifact_bytes: Size of a run's artifacts together at most.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Executor:
         owner: str,
         stop_grace: timedelta,
         silence: timedelta,
+        max_artifact_bytes: int,
+        max_run_artifact_bytes: int,
     ) -> None:
         self.work = work
         self.teams = teams
@@ -72,6 +76,8 @@ class Executor:
         self.owner = owner
         self.stop_grace = stop_grace
         self.silence = silence
+        self.max_artifact_bytes = max_artifact_bytes
+        self.max_run_artifact_bytes = max_run_artifact_bytes
 
     async def advance(self, run_id: str, halt: asyncio.Future[Halt]) -> None:
         """Do what a run needs now: plan it, execute it, or find that there is nothing to do.
@@ -140,7 +146,7 @@ class _Drive:
         assert plan is not None
 
         async def read(name: str) -> bytes | None:
-            return await self._executor.work.artifact(run.id, name)
+            return await self._executor.work.content(run.id, name)
 
         context = ExecutionContext(run=run, name=task.name, description=task.description, plan=plan, artifacts=read)
         return self._executor.teams.create(run.team, run.config).execute(context)
@@ -239,7 +245,15 @@ class _Drive:
             await self._report([c.Stopped()])
 
     async def _store(self, signal: s.ArtifactMade) -> None:
-        run = self._state.run
+        run, size = self._state.run, len(signal.content)
+        digest = sha256(signal.content).hexdigest()
+        kept = await self._executor.work.artifacts(run.id)
+        if any((artifact.name, artifact.sha256) == (signal.name, digest) for artifact in kept):
+            return  # a step that is done again after a takeover made the same file
+        total = size + sum(artifact.size for artifact in kept)
+        if size > self._executor.max_artifact_bytes or total > self._executor.max_run_artifact_bytes:
+            message = f"The artifact {signal.name} of {size} bytes is beyond what is kept of an artifact or a run."
+            raise TeamError(message, code="ARTIFACT_TOO_LARGE", step=signal.step, retryable=False)
         artifact = Artifact(
             id=self._executor.ids.new(Kind.ARTIFACT),
             tenant=run.tenant,
@@ -248,8 +262,8 @@ class _Drive:
             step=signal.step,
             name=signal.name,
             media_type=signal.media_type,
-            size=len(signal.content),
-            sha256=sha256(signal.content).hexdigest(),
+            size=size,
+            sha256=digest,
             created_at=self._executor.clock.now(),
         )
         await self._report([c.StoreArtifact(artifact=artifact)], {artifact.id: signal.content})

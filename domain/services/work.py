@@ -11,7 +11,7 @@ from domain import commands as c
 from domain.errors import NotClaimableError, NotFoundError, StaleAttemptError
 from domain.fold import RunState
 from domain.lifecycle import decide, decide_all
-from domain.model import ENGINE, DecisionKind, Task
+from domain.model import ENGINE, Artifact, DecisionKind, Task
 from domain.ports import Round
 from domain.services.changes import RunChanges, lock_run
 from domain.store import Store
@@ -129,7 +129,12 @@ class WorkService:
             await self._changes.save(tx, before, transition, contents)
             return transition.state
 
-    async def artifact(self, run_id: str, name: str) -> bytes | None:
+    async def artifacts(self, run_id: str) -> Sequence[Artifact]:
+        """Return a run's artifacts, oldest first."""
+        async with self._store.read(ENGINE) as tx:
+            return (await tx.runs.artifacts_of([run_id])).get(run_id, ())
+
+    async def content(self, run_id: str, name: str) -> bytes | None:
         """Return the bytes of a run's newest artifact of a name, None where there is none."""
         async with self._store.read(ENGINE) as tx:
             found = (await tx.runs.artifacts_of([run_id])).get(run_id, ())

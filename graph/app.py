@@ -1,0 +1,89 @@
+"""The ASGI application: which address answers what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from domain.errors import StoreError
+from domain.model import ANONYMOUS, Artifact
+from graph.bootstrap import Application
+from graph.graphiql import graphiql_routes
+from graph.origins import HostCheck
+from graph.routes import graphql_routes
+
+# Whatever a team calls its file, a browser must not run it with our origin's rights.
+_ARTIFACT_HEADERS: Final = {
+    "cache-control": "private, max-age=31536000, immutable",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
+    "x-content-type-options": "nosniff",
+}
+
+
+def create_app(application: Application) -> Starlette:
+    """Make the ASGI application of an application that is open."""
+    routes: list[BaseRoute] = [
+        *graphql_routes(application.transport),
+        Route("/artifacts/{artifact_id}", _artifact),
+        Route("/healthz", _healthz),
+        Route("/readyz", _readyz),
+    ]
+    if application.serves_graphiql:
+        routes += graphiql_routes()
+    middleware = []
+    if application.hosts is not None:
+        middleware.append(Middleware(HostCheck, allowed=application.hosts))
+    app = Starlette(routes=routes, middleware=middleware)
+    app.state.application = application
+    return app
+
+
+async def _healthz(_: Request) -> Response:
+    """Say that the process lives."""
+    return PlainTextResponse("ok\n")
+
+
+async def _readyz(request: Request) -> Response:
+    """Say whether the server serves: its store can be read, and it is not about to end."""
+    application: Application = request.app.state.application
+    if application.transport.shutdown.begun:
+        return JSONResponse({"status": "ending"}, status_code=503)
+    try:
+        async with application.services.store.read(ANONYMOUS) as tx:
+            await tx.events.head()
+    except StoreError as error:
+        return JSONResponse({"status": "unavailable", "reason": str(error)}, status_code=503)
+    return JSONResponse({"status": "ready"})
+
+
+async def _artifact(request: Request) -> Response:
+    """Send an artifact's bytes; its content never changes, so its SHA-256 is its ETag."""
+    application: Application = request.app.state.application
+    artifact_id = request.path_params["artifact_id"]
+    async with application.services.store.read(ANONYMOUS) as tx:
+        artifact = (await tx.runs.artifacts([artifact_id])).get(artifact_id)
+    if artifact is None:
+        return PlainTextResponse("There is no such artifact.\n", status_code=404)
+    headers = {
+        **_ARTIFACT_HEADERS,
+        "content-type": artifact.media_type,
+        "etag": f'"{artifact.sha256}"',
+    }
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    headers["content-length"] = str(artifact.size)
+    if request.method == "HEAD":
+        return Response(headers=headers)
+    return StreamingResponse(_content(application, artifact), headers=headers)
+
+
+async def _content(application: Application, artifact: Artifact) -> AsyncIterator[bytes]:
+    async with application.services.store.read(ANONYMOUS) as tx:
+        async for chunk in tx.runs.content(artifact):
+            yield chunk

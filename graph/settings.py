@@ -1,0 +1,130 @@
+"""Every setting of the product, from `MGX_*` variables and flags of the same names."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from graph.origins import Origins
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""A list given as one text with commas."""
+
+
+class Settings(BaseSettings):
+    """What an operator can set; read once, at the start, and passed down."""
+
+    model_config = SettingsConfigDict(env_prefix="MGX_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    database_url: str = Field(
+        "sqlite+aiosqlite:///./mgx.db", description="Where everything is kept, as an SQLAlchemy URL."
+    )
+    database_synchronous: Literal["FULL", "NORMAL"] = Field(
+        "FULL",
+        description="SQLite's durability: FULL survives a power cut, NORMAL may lose the last commits to one.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    dev: bool = Field(False, description="Turn on GraphiQL, introspection and suggestions wherever the server listens.")
+    insecure: bool = Field(
+        False, description="Listen on an address that is not loopback although there is no authentication."
+    )
+    root_path: str = Field("", description="Path below which a proxy serves us, such as /mgx.")
+    trusted_proxies: Names = Field(
+        (), description="Addresses or networks, with commas, whose X-Forwarded-For is believed."
+    )
+    allowed_origins: Names = Field(
+        (), description="Exact origins, with commas, of web pages that may call the API, such as http://localhost:5173."
+    )
+    allowed_hosts: Names = Field(
+        (), description="Host names, with commas, under which the server is reached; on loopback its own are known."
+    )
+    graphiql: bool | None = Field(None, description="Serve GraphiQL; by default on loopback and with --dev.")
+    introspection: bool | None = Field(
+        None, description="Answer questions about the schema; by default on loopback and with --dev."
+    )
+    suggestions: bool | None = Field(
+        None, description='Say "Did you mean ..." in errors; by default on loopback and with --dev.'
+    )
+
+    teams: str = Field("", description="Teams of your own: name=package.module:factory, with commas.")
+    team_path: str = Field("", description="Folders, separated as in PATH, appended to the import path for teams.")
+    default_team: str = Field("playbook", description="Team of a task that names none.")
+    playbooks: Path | None = Field(None, description="Folder with playbooks of your own, *.yaml.")
+    default_playbook: str = Field("analyze-sales", description="Playbook of a task that names none.")
+
+    max_concurrent_runs: int = Field(8, ge=1, le=1000, description="Runs worked on at once; the rest wait.")
+    cancel_grace: float = Field(
+        10.0, ge=0.0, le=3600.0, description="Seconds that cancelled work gets to stop before it is closed by force."
+    )
+    team_timeout: float = Field(3600.0, gt=0.0, description="Seconds that a team may say nothing before its run fails.")
+    max_artifact_bytes: int = Field(32 * 1024**2, ge=1, description="Size of one artifact at most.")
+    max_run_artifact_bytes: int = Field(256 * 1024**2, ge=1, description="Size of a run's artifacts together at most.")
+
+    max_depth: int = Field(12, ge=1, description="Levels of an operation.")
+    max_aliases: int = Field(30, ge=0, description="Aliases of an operation.")
+    max_tokens: int = Field(2_000, ge=1, description="Tokens of a document.")
+    max_cost: int = Field(10_000, ge=1, description="Nodes that an operation may ask for.")
+    max_body_bytes: int = Field(1024**2, ge=1, description="Body of a request.")
+    max_message_bytes: int = Field(256 * 1024, ge=1, description="Message on a WebSocket.")
+    max_connections: int = Field(10_000, ge=1, description="WebSockets and event streams at once.")
+    max_connections_per_address: int = Field(300, ge=1, description="The same from one address.")
+    max_operations_per_socket: int = Field(100, ge=1, description="Operations at once on one WebSocket.")
+    query_timeout: float = Field(30.0, gt=0.0, description="Seconds that a query may take.")
+    init_timeout: float = Field(10.0, gt=0.0, description="Seconds a WebSocket gets to send connection_init.")
+    heartbeat: float = Field(15.0, gt=0.0, description="Seconds of silence after which a client hears a ping.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged, and above.")
+
+    @field_validator("trusted_proxies", "allowed_origins", "allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part for part in (part.strip() for part in value.split(",")) if part)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Origins(frozenset(value))
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if value and not value.startswith("/"):
+            raise ValueError("must start with a slash")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _loopback_only(self) -> Self:
+        if not self.is_loopback and not self.insecure:
+            raise ValueError(
+                f"{self.host} is not a loopback address, and there is no authentication yet: whoever reaches it can do "
+                "everything. Listen on 127.0.0.1, or say --insecure if something else protects it."
+            )
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the schema may be told to everyone who asks, unless it is set otherwise."""
+        return self.is_loopback or self.dev
