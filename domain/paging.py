@@ -122,7 +122,7 @@ class PageRequest:
         return cls(limit=limit, backward=last is not None, after=after, before=before, count=count)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: with them Python 3.11 can't make a Page[Run](...)
 class Page(Generic[T]):
     """A part of a list, in the list's order.
 
