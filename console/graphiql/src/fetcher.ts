@@ -1,0 +1,77 @@
+import type { Fetcher, FetcherOpts, FetcherParams, Observable } from '@graphiql/toolkit';
+import { type ExecutionResult, getOperationAST } from 'graphql';
+import { createClient } from 'graphql-ws';
+
+import { EventList } from './event-list';
+
+type Headers = Record<string, string>;
+
+/** GraphiQL's response pane: what it is given, it prints. */
+interface Pane {
+  next: (value: object) => void;
+  complete: () => void;
+}
+
+/** Queries and mutations by POST, subscriptions by graphql-transport-ws, all on one endpoint. */
+export function createFetcher(endpoint: URL): Fetcher {
+  return (request, options) => {
+    const headers: Headers = options?.headers ?? {};
+    return isSubscription(request, options) ? subscribe(endpoint, request, headers) : post(endpoint, request, headers);
+  };
+}
+
+function isSubscription({ operationName }: FetcherParams, options: FetcherOpts | undefined): boolean {
+  const document = options?.documentAST;
+  return document !== undefined && getOperationAST(document, operationName)?.operation === 'subscription';
+}
+
+async function post(endpoint: URL, request: FetcherParams, headers: Headers) {
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: {
+      accept: 'application/graphql-response+json, application/json;q=0.9',
+      'content-type': 'application/json',
+      ...headers,
+    },
+    body: JSON.stringify(request),
+  });
+  if (!response.headers.get('content-type')?.includes('json')) {
+    throw new Error(`${endpoint} answered ${response.status} ${response.statusText} and no JSON`);
+  }
+  return response.json();
+}
+
+function subscribe(endpoint: URL, request: FetcherParams, headers: Headers) {
+  const url = new URL(endpoint);
+  url.protocol = endpoint.protocol === 'https:' ? 'wss:' : 'ws:';
+  // A retry would send the first variables again and repeat events: a cut is shown, and the reader goes on by "after".
+  const client = createClient({ url: url.href, connectionParams: headers, retryAttempts: 0 });
+
+  const observable = {
+    subscribe(pane: Pane) {
+      const list = new EventList(pane.next);
+      const end = (how: string, errors?: unknown) => {
+        list.end(how, errors);
+        pane.complete();
+      };
+      const dispose = client.subscribe(request, {
+        next: (answer) => list.add(answer),
+        complete: () => end('complete'),
+        error: (reason) => end(...describe(reason)),
+      });
+      const unsubscribe = () => {
+        list.end('stopped here');
+        dispose();
+      };
+      return { unsubscribe };
+    },
+  };
+  return observable as Observable<ExecutionResult>;
+}
+
+function describe(reason: unknown): [how: string, errors?: unknown] {
+  if (reason instanceof CloseEvent) {
+    return [`closed by the server: ${reason.code} ${reason.reason}`.trim()];
+  }
+  return ['refused', reason instanceof Error ? [{ message: reason.message }] : reason];
+}
