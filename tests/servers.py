@@ -1,0 +1,122 @@
+"""`mgx serve` as a process of its own, as a user starts it, for tests from end to end."""
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+MGX = Path(sys.executable).with_name("mgx")
+START_SECONDS = 60
+STOP_SECONDS = 30
+_ADDRESS = re.compile(r"https?://[^\s,]+")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answered `/readyz` with 200.
+
+    Attributes:
+        url: Its address without a slash at the end; `{url}/graphql` is the API.
+        log: Everything that it, and servers before it in the same folder, wrote to standard error.
+    """
+
+    url: str
+    log: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
+
+    def stop(self) -> int:
+        """Ask it to end, as an operator does, and return its exit code; twice is fine."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut does; twice is fine."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)  # does nothing when it has ended
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"The server did not end:\n{self.log.read_text()}") from None
+        finally:
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+        return code
+
+
+def environment(tmp_path: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment with no `MGX_*` of its own: a database in the folder, any free port."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MGX_")}
+    ours = {"MGX_DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'mgx.db'}", "MGX_PORT": "0"}
+    return inherited | ours | dict(env or {})
+
+
+def start_server(tmp_path: Path, **env: str) -> Server:
+    """Start `mgx serve` on `mgx.db` in the folder and wait until it is ready.
+
+    Args:
+        tmp_path: Also takes its log; start another server in the same folder to go on with the same database.
+        env: Settings, such as `MGX_PORT="8123"`; the caller ends the server.
+    """
+    log = tmp_path / "server.log"
+    with log.open("a") as errors:
+        process = subprocess.Popen(
+            [MGX, "serve"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment(tmp_path, env),
+            cwd=tmp_path,
+        )
+    try:
+        url = _address(process, log)
+        httpx.get(f"{url}/readyz", timeout=START_SECONDS).raise_for_status()
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    return Server(url=url, log=log, process=process)
+
+
+@contextmanager
+def running_server(tmp_path: Path, **env: str) -> Iterator[Server]:
+    """Have a server while the block runs; see `start_server`."""
+    server = start_server(tmp_path, **env)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _address(process: subprocess.Popen[str], log: Path) -> str:
+    """Read the one line that a server prints when it is ready."""
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        assert selector.select(START_SECONDS), f"The server is not ready:\n{log.read_text()}"
+    line = process.stdout.readline()
+    match = _ADDRESS.search(line)
+    assert match, f"The server ended before it was ready:\n{log.read_text()}"
+    return match[0]
