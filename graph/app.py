@@ -38,7 +38,7 @@ def create_app(application: Application) -> Starlette:
         routes += graphiql_routes()
     middleware = []
     if application.hosts is not None:
-        middleware.append(Middleware(HostCheck, allowed=application.hosts))
+        middleware.append(Middleware(HostCheck, hosts=application.hosts))
     app = Starlette(routes=routes, middleware=middleware)
     app.state.application = application
     return app
