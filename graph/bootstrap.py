@@ -107,7 +107,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
             settings=settings,
             services=services,
             transport=transport,
-            serves_graphiql=settings.is_open if settings.graphiql is None else settings.graphiql,
+            serves_graphiql=settings.serves_graphiql,
             hosts=_hosts(settings),
         )
 

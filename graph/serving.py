@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 
 import uvicorn
 
@@ -13,6 +14,10 @@ from graph.server import HttpProtocol, SocketProtocol
 from graph.settings import Settings
 
 _SHUTDOWN_SECONDS = 5
+
+
+class ListenError(Exception):
+    """The address can't be listened on; the message is one sentence that says why."""
 
 
 class _Server(uvicorn.Server):
@@ -27,6 +32,13 @@ class _Server(uvicorn.Server):
         self._application.transport.shutdown.begin()
         await super().shutdown(sockets)
 
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Take a signal for the wish to end; uvicorn would raise it again, in the midst of closing the application."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
 
 async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -36,7 +48,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
         announce: Called once with our address, such as http://127.0.0.1:8000, when requests are answered.
 
     Raises:
-        OSError: The address can't be listened on.
+        ListenError: See there.
         TeamSetupError, StorageError: See `graph.bootstrap.open_application`.
     """
     listener = _listen(settings.host, settings.port)
@@ -67,13 +79,14 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Open the socket first: a port that is taken must not cost a migration."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(2048)
+            stack.pop_all()
+            return listener
+    except OSError as error:
+        raise ListenError(f"Can't listen on {host}, port {port}: {error.strerror or error}.") from error

@@ -128,3 +128,16 @@ class Settings(BaseSettings):
     def is_open(self) -> bool:
         """Whether the schema may be told to everyone who asks, unless it is set otherwise."""
         return self.is_loopback or self.dev
+
+    @property
+    def serves_graphiql(self) -> bool:
+        """Whether there is GraphiQL."""
+        return self.is_open if self.graphiql is None else self.graphiql
+
+
+class ClientSettings(BaseSettings):
+    """What commands that speak to a server take from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="MGX_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    url: str = Field("http://127.0.0.1:8000", description="Address of the server.")
