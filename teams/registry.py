@@ -7,22 +7,23 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 from domain.errors import InvalidInputError, TeamError
 from domain.model import JsonObject
 from domain.ports import Team, TeamInfo
+from teams.errors import TeamSetupError
+from teams.playbook import DEFAULT_PLAYBOOK, Playbooks
 from teams.rehearsal import Rehearsal
 from teams.schema import check_config, check_schema
 
 ANY_CONFIG: Final[JsonObject] = {"type": "object"}
 
+__all__ = ["Registry", "TeamFactory", "TeamSetupError", "parse_teams"]
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _log: Final = logging.getLogger(__name__)
-
-
-class TeamSetupError(ValueError):
-    """A team can't be registered as the operator asked; the message is one line that says why."""
 
 
 class TeamFactory(Protocol):
@@ -63,13 +64,27 @@ class Registry:
 
     Args:
         custom: Places of the operator's factories, `package.module:factory`, by name.
+        playbooks: The operator's folder of playbooks; None when there is none.
+        default_playbook: The playbook of a config that names none.
+        environment: The server's environment variables, of which commands see what their playbook lists.
 
     Raises:
-        TeamSetupError: A factory can't be imported or is unusable, or a name is taken or malformed.
+        TeamSetupError: A factory can't be imported or is unusable, a name is taken or malformed, or the playbooks are
+            not there.
     """
 
-    def __init__(self, custom: Mapping[str, str] | None = None) -> None:
-        self._factories: dict[str, TeamFactory] = {"rehearsal": Rehearsal}
+    def __init__(
+        self,
+        custom: Mapping[str, str] | None = None,
+        *,
+        playbooks: Path | None = None,
+        default_playbook: str = DEFAULT_PLAYBOOK,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._factories: dict[str, TeamFactory] = {
+            "playbook": Playbooks(folder=playbooks, default=default_playbook, environment=environment),
+            "rehearsal": Rehearsal,
+        }
         for name, place in (custom or {}).items():
             if name in self._factories:
                 raise TeamSetupError(f"The team {name!r} is built in; register yours by another name.")

@@ -91,6 +91,8 @@ def location(fault: ValidationError) -> tuple[str, ...]:
 def explain(fault: ValidationError, name: str) -> str:
     """Return a sentence that says what to do about a fault of a field."""
     limit: Any = fault.validator_value
+    if "propertyNames" in fault.absolute_schema_path:
+        return _cut(f"{_show(fault.instance)} can't be a key of {name}; it must match the pattern {limit}.")
     match fault.validator:
         case "required":
             return f"{name} is required."
