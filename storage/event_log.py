@@ -1,0 +1,135 @@
+"""The log of events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from sqlalchemy import ColumnElement, FromClause, func, insert, select
+
+from domain.errors import InvalidCursorError
+from domain.events import TERMINAL, Event, EventType
+from domain.paging import Page, PageRequest, decode_event_cursor, encode_event_cursor
+from domain.store import AllScope, RunScope, Scope, TaskScope
+from storage.keyset import Key, Ordering
+from storage.pages import Listing
+from storage.session import Session
+from storage.shapes import EVENT
+from storage.sql import any_of
+from storage.tables import events
+
+ENDINGS: Final = TERMINAL | {EventType.RUN_DELETED, EventType.TASK_DELETED}
+"""Events that end a followed run or task."""
+
+_HEAD: Final = select(func.coalesce(func.max(events.c.pos), 0))
+_INSERT: Final = insert(events).returning(events.c.pos)
+_WRITTEN: Final = tuple(name for name in EVENT.fields if name != "pos")
+_BY_POS: Final = Ordering(("pos",))
+
+
+@dataclass(frozen=True, slots=True)
+class _EventCursors:
+    """Cursors that are good in every list of events of one log."""
+
+    log_id: str
+
+    def write(self, _parent: str | None, key: Key, /) -> str:
+        return encode_event_cursor(self.log_id, key[0])
+
+    def read(self, _parent: str | None, cursor: str, /) -> Key:
+        return (decode_event_cursor(self.log_id, cursor),)
+
+
+class SqlEventReads:
+    """Implements `domain.store.EventReads`."""
+
+    def __init__(self, session: Session, log_id: str) -> None:
+        self._session = session
+        self._log_id = log_id
+
+    async def head(self) -> int:
+        """Return the place of the newest event, whoever's it is; 0 in an empty log."""
+        row = await self._session.row(_HEAD)
+        return int(row[0]) if row is not None else 0
+
+    async def after(
+        self, scope: Scope, pos: int, /, *, limit: int, types: Collection[EventType] | None = None
+    ) -> Sequence[Event]:
+        """Read what happened after a place, oldest first, at most `limit` events."""
+        wanted = None if types is None else {*types, *ENDINGS}
+        conditions = [*_conditions(events, wanted, self._session.tenant), *_in_scope(scope), events.c.pos > pos]
+        statement = select(*EVENT.columns()).where(*conditions).order_by(events.c.pos).limit(limit)
+        return [EVENT.read(row) for row in await self._session.rows(statement)]
+
+    async def page(self, request: PageRequest, types: Collection[EventType] | None, /) -> Page[Event]:
+        """Return a page of the whole log, oldest first."""
+        await self._check(request)
+        return await self._listing(types).page(self._session, request)
+
+    async def pages_of_runs(
+        self, run_ids: Collection[str], request: PageRequest, types: Collection[EventType] | None, /
+    ) -> Mapping[str, Page[Event]]:
+        """Return a page of each run's own events."""
+        await self._check(request)
+        return await self._listing(types, parent="run_id").pages(self._session, request, run_ids)
+
+    async def pages_of_tasks(
+        self, task_ids: Collection[str], request: PageRequest, types: Collection[EventType] | None, /
+    ) -> Mapping[str, Page[Event]]:
+        """Return a page of each task's events, those of its runs among them."""
+        await self._check(request)
+        return await self._listing(types, parent="task_id").pages(self._session, request, task_ids)
+
+    def _listing(self, types: Collection[EventType] | None, *, parent: str | None = None) -> Listing[Event]:
+        def where(source: FromClause) -> Sequence[ColumnElement[bool]]:
+            own = [source.c.sequence.is_not(None)] if parent == "run_id" else []
+            return [*_conditions(source, types, self._session.tenant), *own]
+
+        return Listing(shape=EVENT, ordering=_BY_POS, cursors=_EventCursors(self._log_id), where=where, parent=parent)
+
+    async def _check(self, request: PageRequest) -> None:
+        """Refuse a cursor beyond the log's head: it is of a log that a restore has cut."""
+        cursors = [cursor for cursor in (request.after, request.before) if cursor is not None]
+        if cursors:
+            newest = max(decode_event_cursor(self._log_id, cursor) for cursor in cursors)
+            if newest > await self.head():
+                raise InvalidCursorError("The cursor is newer than the log; start without it.")
+
+
+class SqlEventWrites:
+    """Implements `domain.store.EventWrites`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.appended: list[Event] = []
+
+    async def append(self, events: Sequence[Event], /) -> None:
+        """Add events; they are delivered after the commit, in this order."""
+        if not events:
+            return
+        rows = [{name: getattr(event, name) for name in _WRITTEN} for event in events]
+        places = await self._session.insert(_INSERT, rows)
+        # A database numbers the rows of one statement in their order but may return them in any.
+        self.appended += map(Event.at, events, sorted(place for (place,) in places))
+
+
+def _conditions(
+    source: FromClause, types: Collection[EventType] | None, tenant: str | None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [] if tenant is None else [source.c.tenant == tenant]
+    if types is not None:
+        conditions.append(any_of(source.c.type, types))
+    return conditions
+
+
+def _in_scope(scope: Scope) -> list[ColumnElement[bool]]:
+    match scope:
+        case RunScope(run_id):
+            return [events.c.run_id == run_id]
+        case TaskScope(task_id):
+            return [events.c.task_id == task_id]
+        case AllScope():
+            return []
+        case _:
+            assert_never(scope)

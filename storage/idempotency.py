@@ -1,0 +1,57 @@
+"""Clients' idempotency keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import and_, bindparam, delete, insert, select
+
+from domain.errors import IdempotencyKeyReusedError
+from domain.model import Principal
+from domain.store import IdempotencyKey
+from storage.session import Session
+from storage.tables import idempotency_keys as keys
+
+KEPT: Final = timedelta(hours=24)
+
+_SAME: Final = and_(
+    keys.c.tenant == bindparam("tenant"),
+    keys.c.actor == bindparam("actor"),
+    keys.c.mutation == bindparam("mutation"),
+    keys.c.key == bindparam("key"),
+)
+_FIND: Final = select(keys.c.input_digest, keys.c.ids).where(_SAME, keys.c.created_at > bindparam("since"))
+_INSERT: Final = insert(keys)
+_FORGET: Final = delete(keys).where(keys.c.created_at <= bindparam("since"))
+
+
+class SqlIdempotencyWrites:
+    """Implements `domain.store.IdempotencyWrites`."""
+
+    def __init__(self, session: Session, principal: Principal, now: Callable[[], Awaitable[datetime]]) -> None:
+        self._session = session
+        self._principal = principal
+        self._now = now
+
+    async def find(self, key: IdempotencyKey, /) -> Sequence[str] | None:
+        """Return the ids that the first request with this key led to, None when it is new."""
+        row = await self._session.row(_FIND, **self._name(key), since=await self._now() - KEPT)
+        if row is None:
+            return None
+        if row.input_digest != key.input_digest:
+            raise IdempotencyKeyReusedError
+        return list(row.ids)
+
+    async def keep(self, key: IdempotencyKey, ids: Sequence[str], /) -> None:
+        """Remember what a request led to, and forget keys older than 24 hours."""
+        now = await self._now()
+        await self._session.execute(_FORGET, {"since": now - KEPT})
+        values = {"input_digest": key.input_digest, "ids": tuple(ids), "created_at": now}
+        await self._session.execute(_INSERT, self._name(key) | values)
+
+    def _name(self, key: IdempotencyKey) -> dict[str, Any]:
+        # The engine, which sees every tenant, is no client; a key of its own would still be its own.
+        tenant = self._principal.tenant or ""
+        return {"tenant": tenant, "actor": self._principal.actor, "mutation": key.mutation, "key": key.key}

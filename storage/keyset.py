@@ -1,0 +1,132 @@
+"""Where a page begins and ends, in SQL: no offset, every range read in the order of an index.
+
+A list is sorted by a key: one or two columns of which the last is unique, all of them the same way. Where the first may
+be null, the list has two ranges: the rows that have it, then (in both directions) those that have not, by the rest of
+the key. Neither database sorts nulls like that by index, so each range is read by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, literal, tuple_
+
+from domain.errors import InvalidCursorError
+from domain.paging import KeyPart
+from storage.types import UtcDateTime, from_micros, to_micros
+
+Key: TypeAlias = tuple[Any, ...]
+Condition: TypeAlias = ColumnElement[bool] | None
+"""None holds for no row."""
+
+EVERYTHING: Sequence[ColumnElement[bool]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """How a list is sorted.
+
+    Attributes:
+        names: Columns of the key; the last is unique, within one parent at least.
+        descending: Whether the list goes from high to low.
+        nullable: Whether the first column may be null; such rows come last in both directions.
+    """
+
+    names: tuple[str, ...]
+    descending: bool = False
+    nullable: bool = False
+
+    def key(self, source: FromClause) -> list[ColumnElement[Any]]:
+        """Return the key's columns in a table or an alias of it."""
+        return [source.c[name] for name in self.names]
+
+    def by(self, columns: Sequence[ColumnElement[Any]], *, backward: bool = False) -> list[UnaryExpression[Any]]:
+        """Return an ORDER BY of some of the key's columns, in the list's direction or against it."""
+        return [column.desc() if self.descending != backward else column.asc() for column in columns]
+
+    def whole(self, source: FromClause, *, backward: bool = False) -> list[ColumnElement[Any]]:
+        """Return the ORDER BY of all ranges together, which sorts what was read of each."""
+        columns = self.key(source)
+        order: list[ColumnElement[Any]] = list(self.by(columns, backward=backward))
+        if self.nullable:
+            missing = columns[0].is_(None)
+            order.insert(0, missing.desc() if backward else missing.asc())
+        return order
+
+    def ranges(self, source: FromClause) -> list[Range]:
+        """Return the list's ranges in its order."""
+        columns = self.key(source)
+        if not self.nullable:
+            return [Range(columns=columns)]
+        first, *rest = columns
+        return [Range(columns=columns, holds=first.is_not(None)), Range(columns=rest, holds=first.is_(None), place=1)]
+
+    def parts(self, key: Key) -> list[KeyPart]:
+        """Return a key as a cursor holds it."""
+        return [to_micros(part) if isinstance(part, datetime) else part for part in key]
+
+    def parse(self, source: FromClause, parts: Sequence[KeyPart]) -> Key:
+        """Read what `parts` wrote.
+
+        Raises:
+            InvalidCursorError: It is no key of this list.
+        """
+        columns = self.key(source)
+        if len(parts) != len(columns):
+            raise InvalidCursorError("The cursor is not one of this list; start without it.")
+        nullable = [self.nullable, *(False for _ in columns[1:])]
+        return tuple(map(_parse, columns, parts, nullable))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """A part of a list that one index reads in order.
+
+    Attributes:
+        columns: Those of the key that differ in it.
+        holds: What makes a row belong to it; None where every row does.
+        place: 0 for the first of the list, 1 for the second.
+    """
+
+    columns: list[ColumnElement[Any]]
+    holds: ColumnElement[bool] | None = None
+    place: int = 0
+
+    def side(self, ordering: Ordering, key: Key, *, later: bool, inclusive: bool = False) -> Condition:
+        """Return which of the range's rows come later, or earlier, than a key in the list, or are the one that has it.
+
+        None when none do.
+        """
+        own = 1 if ordering.nullable and key[0] is None else 0
+        if self.place != own:
+            return self.belongs if later == (self.place > own) else None
+        values = key[-len(self.columns) :]
+        left = self.columns[0] if len(self.columns) == 1 else tuple_(*self.columns)
+        binds = [literal(value, column.type) for value, column in zip(values, self.columns, strict=True)]
+        right = binds[0] if len(binds) == 1 else tuple_(*binds)
+        if later != ordering.descending:
+            beyond = left >= right if inclusive else left > right
+        else:
+            beyond = left <= right if inclusive else left < right
+        return and_(self.belongs, beyond)
+
+    @property
+    def belongs(self) -> ColumnElement[bool]:
+        """Whether a row is in the range."""
+        return and_(True) if self.holds is None else self.holds
+
+
+def _parse(column: ColumnElement[Any], part: KeyPart, nullable: bool) -> Any:
+    if part is None and nullable:
+        return None
+    is_time = isinstance(column.type, UtcDateTime)
+    kind = int if is_time else column.type.python_type
+    if isinstance(part, kind) and not isinstance(part, bool):
+        try:
+            return from_micros(part) if is_time else part
+        except OverflowError:
+            pass
+    raise InvalidCursorError("The cursor is not one of this list; start without it.")

@@ -1,0 +1,1 @@
+"""The schema's history, oldest first; a migration that was released is never changed."""

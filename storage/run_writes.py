@@ -1,0 +1,159 @@
+"""Runs, changed, and what the engine looks for among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
+
+from domain.fold import RunState
+from domain.model import Artifact, LogLine, Run, RunStatus
+from domain.transitions import FINAL
+from storage import artifacts, plans
+from storage.session import Session
+from storage.shapes import LOG_LINE, RUN
+from storage.sql import owned
+from storage.tables import WAITING, WORKABLE, events, logs, run_labels, runs
+from storage.types import UtcDateTime
+
+_FIXED: Final = frozenset(
+    {
+        *("id", "tenant", "task_id", "number", "team", "labels", "config", "settings"),
+        *("auto_approve", "priority", "retry_of", "created_at"),
+    }
+)
+_MOVING: Final = tuple(name for name in RUN.fields if name not in _FIXED)
+
+_LOCK: Final = select(*RUN.columns()).where(runs.c.id == bindparam("run_id"), owned(runs.c.tenant)).with_for_update()
+_INSERT: Final = insert(runs)
+_SAVE: Final = update(runs).where(runs.c.id == bindparam("of_run")).values({name: bindparam(name) for name in _MOVING})
+_SET_LABELS: Final = update(runs).where(runs.c.id == bindparam("of_run")).values(labels=bindparam("labels"))
+_INSERT_LABEL: Final = insert(run_labels)
+_DELETE_LABELS: Final = delete(run_labels).where(run_labels.c.run_id == bindparam("of_run"))
+_DELETE: Final = delete(runs).where(runs.c.id == bindparam("of_run"))
+_DELETE_EVENTS: Final = delete(events).where(events.c.run_id == bindparam("of_run"))
+_INSERT_LINE: Final = insert(logs)
+
+_OF_TASK: Final = and_(runs.c.task_id == bindparam("task_id"), owned(runs.c.tenant))
+_ACTIVE: Final = select(*RUN.columns()).where(_OF_TASK, runs.c.status.not_in(sorted(FINAL))).order_by(runs.c.number)
+_LATEST: Final = select(*RUN.columns()).where(_OF_TASK).order_by(runs.c.number.desc()).limit(1)
+_NEXT_HELD: Final = (
+    select(runs.c.id)
+    .where(_OF_TASK, runs.c.held, runs.c.status == RunStatus.PENDING)
+    .order_by(runs.c.priority.desc(), runs.c.number)
+    .limit(1)
+)
+_RELEASE: Final = update(runs).where(runs.c.id == bindparam("of_run")).values(held=False)
+
+_now: Final = bindparam("now", type_=UtcDateTime())
+_CLAIMABLE: Final = (
+    select(runs.c.id)
+    .where(WORKABLE, or_(runs.c.owner.is_(None), runs.c.lease_until <= _now))
+    .order_by(runs.c.priority.desc(), runs.c.created_at, runs.c.id)
+    .limit(bindparam("limit"))
+)
+_DUE: Final = (
+    select(runs.c.id)
+    .where(WAITING, runs.c.deadline <= _now)
+    .order_by(runs.c.deadline, runs.c.id)
+    .limit(bindparam("limit"))
+)
+_NEXT_DEADLINE: Final = select(func.min(runs.c.deadline)).where(WAITING)
+_EXPIRE: Final = (
+    update(runs)
+    .where(WORKABLE, runs.c.owner.is_not(None), runs.c.lease_until.is_(None))
+    .values(lease_until=bindparam("now"))
+)
+
+
+class SqlRunWrites:
+    """Implements `domain.store.RunWrites`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def lock(self, run_id: str, /) -> RunState | None:
+        """Lock a run's row until the transaction ends, and read everything that decides about it."""
+        row = await self._session.row(_LOCK, run_id=run_id)
+        return None if row is None else await plans.state_of(self._session, RUN.read(row))
+
+    async def insert(self, state: RunState, /) -> None:
+        """Add a run, with the plan that it carries over if it does."""
+        run = state.run
+        await self._session.execute(_INSERT, RUN.values(run))
+        await self._add_labels(run.id, run.tenant, run.labels)
+        if state.plan is not None:
+            await plans.insert_plan(self._session, run, state.plan)
+
+    async def save(self, before: RunState, after: RunState, /) -> None:
+        """Write what differs between two states of a locked run."""
+        run = after.run
+        if before.run != run:
+            await self._session.execute(_SAVE, {name: getattr(run, name) for name in _MOVING} | {"of_run": run.id})
+        await plans.save(self._session, before, after)
+
+    async def set_labels(self, run_id: str, labels: tuple[str, ...], /) -> None:
+        """Replace a run's labels."""
+        row = await self._session.row(_LOCK, run_id=run_id)
+        if row is None:
+            return
+        await self._session.execute(_SET_LABELS, {"of_run": run_id, "labels": labels})
+        await self._session.execute(_DELETE_LABELS, {"of_run": run_id})
+        await self._add_labels(run_id, RUN.read(row).tenant, labels)
+
+    async def delete(self, run_id: str, /) -> None:
+        """Remove a run with its plans, logs, metrics, artifacts and events."""
+        await artifacts.drop_content_of_run(self._session, run_id)
+        await self._session.execute(_DELETE, {"of_run": run_id})
+        await self._session.execute(_DELETE_EVENTS, {"of_run": run_id})
+
+    async def active(self, task_id: str, /) -> Sequence[Run]:
+        """Return a task's runs that are not final, oldest first."""
+        return [RUN.read(row) for row in await self._session.rows(_ACTIVE, task_id=task_id)]
+
+    async def latest(self, task_id: str, /) -> Run | None:
+        """Return a task's run with the highest number."""
+        row = await self._session.row(_LATEST, task_id=task_id)
+        return None if row is None else RUN.read(row)
+
+    async def release_next(self, task_id: str, /) -> str | None:
+        """Let the task's next held run go and return its id."""
+        row = await self._session.row(_NEXT_HELD, task_id=task_id)
+        if row is None:
+            return None
+        await self._session.execute(_RELEASE, {"of_run": row[0]})
+        return str(row[0])
+
+    async def add_lines(self, run: Run, lines: Sequence[LogLine], /) -> None:
+        """Add numbered lines to a run's log."""
+        key = {"tenant": run.tenant, "run_id": run.id}
+        if lines:
+            await self._session.execute(_INSERT_LINE, [LOG_LINE.values(line, **key) for line in lines])
+
+    async def add_artifact(self, artifact: Artifact, content: bytes | None, /) -> None:
+        """Add an artifact; None as content means that its bytes are stored already, under their SHA-256."""
+        await artifacts.add(self._session, artifact, content)
+
+    async def claimable(self, now: datetime, limit: int, /) -> Sequence[str]:
+        """Return the runs that need a worker and have none alive, by priority and then age."""
+        return [row[0] for row in await self._session.rows(_CLAIMABLE, now=now, limit=limit)]
+
+    async def due(self, now: datetime, limit: int, /) -> Sequence[str]:
+        """Return the runs whose deadline has come, earliest first."""
+        return [row[0] for row in await self._session.rows(_DUE, now=now, limit=limit)]
+
+    async def next_deadline(self) -> datetime | None:
+        """Return the earliest deadline of an AWAITING_APPROVAL or CANCELLING run."""
+        row = await self._session.row(_NEXT_DEADLINE)
+        return None if row is None else row[0]
+
+    async def expire_leases(self, now: datetime, /) -> None:
+        """Let every lease without an end lapse."""
+        await self._session.execute(_EXPIRE, {"now": now})
+
+    async def _add_labels(self, run_id: str, tenant: str, labels: tuple[str, ...]) -> None:
+        rows = [{"tenant": tenant, "label": label, "run_id": run_id} for label in dict.fromkeys(labels)]
+        if rows:
+            await self._session.execute(_INSERT_LABEL, rows)

@@ -1,0 +1,127 @@
+"""Runs, read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import ColumnElement, FromClause, select
+
+from domain.model import Artifact, Decision, LogLine, Plan, Run, RunStatus
+from domain.paging import Direction, Page, PageRequest, RunOrder, RunOrderField
+from domain.store import LogFilter, RunFilter
+from storage import artifacts, plans
+from storage.keyset import Ordering
+from storage.pages import ListCursors, Listing
+from storage.session import Session
+from storage.shapes import LOG_LINE, RUN
+from storage.sql import any_of, one_of, owned, within
+from storage.tables import logs, run_labels, runs
+
+_MANY: Final = select(*RUN.columns()).where(one_of(runs.c.id, "ids"), owned(runs.c.tenant))
+_COLUMNS: Final = {
+    RunOrderField.CREATED_AT: "created_at",
+    RunOrderField.STARTED_AT: "started_at",
+    RunOrderField.COMPLETED_AT: "completed_at",
+    RunOrderField.DURATION: "duration",
+}
+_BY_NUMBER: Final = Ordering(("number",))
+
+
+class SqlRunReads:
+    """Implements `domain.store.RunReads`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def many(self, ids: Collection[str], /) -> Mapping[str, Run]:
+        """Return the runs with these ids."""
+        rows = await self._session.rows(_MANY, ids=list(ids))
+        return {run.id: run for run in map(RUN.read, rows)}
+
+    async def page(self, request: PageRequest, filter_: RunFilter, order: RunOrder, /) -> Page[Run]:
+        """Return a page of all runs."""
+        return await self._listing(filter_, order, "runs").page(self._session, request)
+
+    async def pages_of_tasks(
+        self, task_ids: Collection[str], request: PageRequest, filter_: RunFilter, order: RunOrder, /
+    ) -> Mapping[str, Page[Run]]:
+        """Return a page of each task's runs."""
+        listing = self._listing(filter_, order, "{parent}", parent="task_id")
+        return await listing.pages(self._session, request, task_ids)
+
+    async def plans(self, run_ids: Collection[str], /) -> Mapping[str, Sequence[Plan]]:
+        """Return all versions of each run's plan that were delivered, oldest first."""
+        return await plans.of_runs(self._session, run_ids)
+
+    async def current_plans(self, run_ids: Collection[str], /) -> Mapping[str, Plan]:
+        """Return the newest version of each run's plan that was delivered."""
+        return await plans.current(self._session, run_ids)
+
+    async def decisions(self, run_ids: Collection[str], /) -> Mapping[str, Sequence[Decision]]:
+        """Return each run's decisions, oldest first."""
+        return await plans.decisions_of_runs(self._session, run_ids)
+
+    async def logs(
+        self, run_ids: Collection[str], request: PageRequest, filter_: LogFilter, /
+    ) -> Mapping[str, Page[LogLine]]:
+        """Return a page of each run's log, oldest first."""
+        listing = Listing(
+            shape=LOG_LINE,
+            ordering=_BY_NUMBER,
+            cursors=ListCursors("logs:{parent}", _BY_NUMBER, logs),
+            where=lambda source: _log_conditions(source, filter_, self._session.tenant),
+            parent="run_id",
+        )
+        return await listing.pages(self._session, request, run_ids)
+
+    async def artifacts_of(self, run_ids: Collection[str], /) -> Mapping[str, Sequence[Artifact]]:
+        """Return each run's artifacts, oldest first."""
+        return await artifacts.of_runs(self._session, run_ids)
+
+    async def artifacts(self, ids: Collection[str], /) -> Mapping[str, Artifact]:
+        """Return the artifacts with these ids."""
+        return await artifacts.by_id(self._session, ids)
+
+    def content(self, artifact: Artifact, /) -> AsyncIterator[bytes]:
+        """Read an artifact's bytes in chunks."""
+        return artifacts.content(self._session, artifact)
+
+    def _listing(self, filter_: RunFilter, order: RunOrder, name: str, *, parent: str | None = None) -> Listing[Run]:
+        ordering = Ordering(
+            (_COLUMNS[order.field], "id"),
+            descending=order.direction is Direction.DESC,
+            nullable=order.field is not RunOrderField.CREATED_AT,
+        )
+        return Listing(
+            shape=RUN,
+            ordering=ordering,
+            cursors=ListCursors(f"{name}:{order.field}:{order.direction}", ordering, runs),
+            where=lambda source: _conditions(source, filter_, self._session.tenant),
+            parent=parent,
+        )
+
+
+def _conditions(source: FromClause, filter_: RunFilter, tenant: str | None) -> Sequence[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [] if tenant is None else [source.c.tenant == tenant]
+    if filter_.task_ids is not None:
+        conditions.append(any_of(source.c.task_id, filter_.task_ids))
+    if filter_.status is not None:
+        conditions.append(any_of(source.c.status, filter_.status))
+    if filter_.needs_approval is not None:
+        waiting = source.c.status == RunStatus.AWAITING_APPROVAL
+        conditions.append(waiting if filter_.needs_approval else ~waiting)
+    if filter_.labels is not None:
+        labelled = select(run_labels.c.run_id).where(any_of(run_labels.c.label, filter_.labels))
+        if tenant is not None:
+            labelled = labelled.where(run_labels.c.tenant == tenant)
+        conditions.append(source.c.id.in_(labelled))
+    return [*conditions, *within(source.c.created_at, filter_.created_at)]
+
+
+def _log_conditions(source: FromClause, filter_: LogFilter, tenant: str | None) -> Sequence[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [] if tenant is None else [source.c.tenant == tenant]
+    conditions.append(source.c.level >= filter_.min_level)
+    if filter_.step is not None:
+        conditions.append(source.c.step == filter_.step)
+    return conditions

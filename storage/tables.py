@@ -1,0 +1,327 @@
+"""Tables and indexes. A column has the name of the record's field that it keeps; `storage.shapes` relies on it.
+
+`tenant` leads every index that serves a list of everything; a list below one parent is led by the parent's id. Each
+list index ends with the columns that the list is sorted by and the id, so that a page is read in order, without a sort.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from domain.events import EventType
+from domain.model import (
+    ConcurrencyPolicy,
+    DecisionKind,
+    MetricType,
+    PlanChange,
+    RunFailure,
+    RunSettings,
+    RunStatus,
+    StepStatus,
+    TaskStatus,
+    Usage,
+)
+from storage.types import Json, Ordered, Record, Records, Serial, Severity, Strings, UtcDateTime, Word
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+WORKABLE: Final = text("status IN ('PENDING', 'ANALYZING', 'RUNNING', 'CANCELLING') AND NOT held")
+"""Runs that a worker has something to do for; said with the same words in index and query, so that the one serves the
+other."""
+
+WAITING: Final = text("status IN ('AWAITING_APPROVAL', 'CANCELLING') AND deadline IS NOT NULL")
+"""Runs whose wait ends by itself."""
+
+log: Final = Table("log", metadata, Column("log_id", Text, primary_key=True))
+"""One row: the log's name."""
+
+tasks: Final = Table(
+    "tasks",
+    metadata,
+    Column("id", Ordered, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("config", Json, nullable=False),
+    Column("labels", Strings, nullable=False),
+    Column("settings", Record(RunSettings), nullable=False),
+    Column("concurrency", Word(ConcurrencyPolicy), nullable=False),
+    Column("status", Word(TaskStatus), nullable=False),
+    Column("latest_run_id", Text),
+    Column("total_runs", Integer, nullable=False),
+    Column("successful_runs", Integer, nullable=False),
+    Column("failed_runs", Integer, nullable=False),
+    Column("finished_runs", Integer, nullable=False),
+    Column("last_run_at", UtcDateTime),
+    Column("last_run_duration", Double),
+    Column("last_error", Text),
+    Column("version", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("folded_name", Ordered, nullable=False),
+    Index(None, "tenant", "created_at", "id"),
+    Index(None, "tenant", "updated_at", "id"),
+    Index(None, "tenant", "folded_name", "id"),
+    Index(None, "tenant", "status", "created_at", "id"),
+)
+"""`folded_name` is the name casefolded: what NAME sorts by and `query` searches."""
+
+task_labels: Final = Table(
+    "task_labels",
+    metadata,
+    Column("tenant", Text),
+    Column("label", Text),
+    Column("task_id", Ordered, ForeignKey("tasks.id", ondelete="CASCADE")),
+    PrimaryKeyConstraint("tenant", "label", "task_id"),
+    Index(None, "task_id"),
+    sqlite_with_rowid=False,
+)
+"""Labels to search by. A row a label, since both databases find a rare one by index; `tasks.labels` keeps the order."""
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    Column("id", Ordered, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("task_id", Ordered, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("status", Word(RunStatus), nullable=False),
+    Column("labels", Strings, nullable=False),
+    Column("config", Json, nullable=False),
+    Column("settings", Record(RunSettings), nullable=False),
+    Column("auto_approve", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("retry_of", Text),
+    Column("deadline", UtcDateTime),
+    Column("plan_version", Integer, nullable=False),
+    Column("revisions", Integer, nullable=False),
+    Column("round_count", Integer, nullable=False),
+    Column("progress", Double),
+    Column("current_step", Text),
+    Column("results", Json),
+    Column("failure", Record(RunFailure)),
+    Column("usage", Record(Usage), nullable=False),
+    Column("last_sequence", Integer, nullable=False),
+    Column("log_count", Integer, nullable=False),
+    Column("lost_workers", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("completed_at", UtcDateTime),
+    Column("duration", Double),
+    Column("held", Boolean, nullable=False),
+    Column("owner", Text),
+    Column("lease_until", UtcDateTime),
+    Column("attempt", Integer, nullable=False),
+    Column("begun", Boolean, nullable=False),
+    UniqueConstraint("task_id", "number"),
+    Index(None, "tenant", "created_at", "id"),
+    Index(None, "tenant", "started_at", "id"),
+    Index(None, "tenant", "completed_at", "id"),
+    Index(None, "tenant", "duration", "id"),
+    Index(None, "tenant", "status", "created_at", "id"),
+    Index(None, "task_id", "created_at", "id"),
+    Index(None, "task_id", "started_at", "id"),
+    Index(None, "task_id", "completed_at", "id"),
+    Index(None, "task_id", "duration", "id"),
+)
+Index(
+    "ix_runs_workable",
+    runs.c.priority.desc(),
+    runs.c.created_at,
+    runs.c.id,
+    sqlite_where=WORKABLE,
+    postgresql_where=WORKABLE,
+)
+Index("ix_runs_waiting", runs.c.deadline, runs.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
+
+run_labels: Final = Table(
+    "run_labels",
+    metadata,
+    Column("tenant", Text),
+    Column("label", Text),
+    Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
+    PrimaryKeyConstraint("tenant", "label", "run_id"),
+    Index(None, "run_id"),
+    sqlite_with_rowid=False,
+)
+"""As `task_labels`."""
+
+plans: Final = Table(
+    "plans",
+    metadata,
+    Column("version", Integer),
+    Column("digest", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("complexity", Text),
+    Column("spec", Json, nullable=False),
+    Column("changes", Records(PlanChange), nullable=False),
+    Column("feedback", Text),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
+    PrimaryKeyConstraint("run_id", "version"),
+)
+
+steps: Final = Table(
+    "steps",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("assignee", Text),
+    Column("spec", Json, nullable=False),
+    Column("status", Word(StepStatus), nullable=False),
+    Column("starts", Integer, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("completed_at", UtcDateTime),
+    Column("output", Json),
+    Column("error", Text),
+    Column("tenant", Text, nullable=False),
+    Column("run_id", Ordered),
+    Column("plan_version", Integer),
+    Column("position", Integer),
+    PrimaryKeyConstraint("run_id", "plan_version", "position"),
+    ForeignKeyConstraint(["run_id", "plan_version"], ["plans.run_id", "plans.version"], ondelete="CASCADE"),
+)
+"""The steps of every version of a plan, `position` from 1."""
+
+decisions: Final = Table(
+    "decisions",
+    metadata,
+    Column("kind", Word(DecisionKind), nullable=False),
+    Column("plan_version", Integer, nullable=False),
+    Column("feedback", Text),
+    Column("actor", Text, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
+    Column("number", Integer),
+    PrimaryKeyConstraint("run_id", "number"),
+)
+
+logs: Final = Table(
+    "logs",
+    metadata,
+    Column("number", Integer),
+    Column("level", Severity, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("step", Text),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
+    PrimaryKeyConstraint("run_id", "number"),
+    sqlite_with_rowid=False,
+)
+
+metrics: Final = Table(
+    "metrics",
+    metadata,
+    Column("id", Ordered, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("task_id", Ordered, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
+    Column("name", Ordered, nullable=False),
+    Column("type", Word(MetricType), nullable=False),
+    Column("value", Double, nullable=False),
+    Column("unit", Text),
+    Column("labels", Json, nullable=False),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Index(None, "tenant", "timestamp", "id"),
+    Index(None, "run_id", "timestamp", "id"),
+    Index(None, "run_id", "name", "timestamp", "id"),
+    Index(None, "task_id", "timestamp", "id"),
+    Index(None, "task_id", "name", "timestamp", "id"),
+)
+
+artifacts: Final = Table(
+    "artifacts",
+    metadata,
+    Column("id", Ordered, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("task_id", Ordered, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("step", Text),
+    Column("name", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "run_id", "created_at", "id"),
+    Index(None, "task_id"),
+    Index(None, "tenant", "sha256"),
+)
+
+artifact_chunks: Final = Table(
+    "artifact_chunks",
+    metadata,
+    Column("tenant", Text),
+    Column("sha256", Text),
+    Column("number", Integer),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("tenant", "sha256", "number"),
+)
+"""Bytes by their SHA-256, kept once a tenant, until no artifact refers to them."""
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("pos", Serial, primary_key=True),
+    Column("type", Word(EventType), nullable=False),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("data", Json, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("task_id", Ordered, nullable=False),
+    Column("run_id", Ordered),
+    Column("sequence", Integer),
+    Column("status", Word(RunStatus)),
+    UniqueConstraint("run_id", "sequence"),
+    Index(None, "tenant", "pos"),
+    Index(None, "task_id", "pos"),
+    Index(None, "run_id", "pos"),
+    sqlite_autoincrement=True,
+)
+"""The log. No foreign keys: the news that something was deleted outlives it. A place is never given twice."""
+
+idempotency_keys: Final = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant", Text),
+    Column("actor", Text),
+    Column("mutation", Text),
+    Column("key", Text),
+    Column("input_digest", Text, nullable=False),
+    Column("ids", Strings, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("tenant", "actor", "mutation", "key"),
+    Index(None, "created_at"),
+)

@@ -1,0 +1,125 @@
+"""Tasks in their table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, FromClause, bindparam, delete, insert, select, update
+
+from domain.model import Task
+from domain.paging import Direction, Page, PageRequest, TaskOrder, TaskOrderField
+from domain.store import TaskFilter
+from storage.artifacts import drop_content_of_task
+from storage.keyset import Ordering
+from storage.pages import ListCursors, Listing
+from storage.session import Session
+from storage.shapes import TASK
+from storage.sql import any_of, contains, one_of, owned, within
+from storage.tables import events, task_labels, tasks
+
+_MANY: Final = select(*TASK.columns()).where(one_of(tasks.c.id, "ids"), owned(tasks.c.tenant))
+_LOCK: Final = (
+    select(*TASK.columns()).where(tasks.c.id == bindparam("task_id"), owned(tasks.c.tenant)).with_for_update()
+)
+_INSERT: Final = insert(tasks)
+_FIXED: Final = frozenset({"id", "tenant", "created_at"})
+_SAVE: Final = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task_id"))
+    .values({name: bindparam(name) for name in [*TASK.fields, "folded_name"] if name not in _FIXED})
+)
+_DELETE: Final = delete(tasks).where(tasks.c.id == bindparam("task_id"))
+_DELETE_EVENTS: Final = delete(events).where(events.c.task_id == bindparam("of_task"))
+_INSERT_LABEL: Final = insert(task_labels)
+_DELETE_LABELS: Final = delete(task_labels).where(task_labels.c.task_id == bindparam("of_task"))
+
+_COLUMNS: Final = {
+    TaskOrderField.CREATED_AT: "created_at",
+    TaskOrderField.UPDATED_AT: "updated_at",
+    TaskOrderField.NAME: "folded_name",
+}
+
+
+class SqlTaskReads:
+    """Implements `domain.store.TaskReads`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def many(self, ids: Collection[str], /) -> Mapping[str, Task]:
+        """Return the tasks with these ids."""
+        rows = await self._session.rows(_MANY, ids=list(ids))
+        return {task.id: task for task in map(TASK.read, rows)}
+
+    async def page(self, request: PageRequest, filter_: TaskFilter, order: TaskOrder, /) -> Page[Task]:
+        """Return a page of all tasks."""
+        ordering = Ordering((_COLUMNS[order.field], "id"), descending=order.direction is Direction.DESC)
+        listing = Listing(
+            shape=TASK,
+            ordering=ordering,
+            cursors=ListCursors(f"tasks:{order.field}:{order.direction}", ordering, tasks),
+            where=lambda source: _conditions(source, filter_, self._session.tenant),
+        )
+        return await listing.page(self._session, request)
+
+
+class SqlTaskWrites:
+    """Implements `domain.store.TaskWrites`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._locked: dict[str, Task] = {}
+
+    async def lock(self, task_id: str, /) -> Task | None:
+        """Lock a task's row until the transaction ends, and read it."""
+        row = await self._session.row(_LOCK, task_id=task_id)
+        if row is None:
+            return None
+        task = self._locked[task_id] = TASK.read(row)
+        return task
+
+    async def insert(self, task: Task, /) -> None:
+        """Add a task."""
+        await self._session.execute(_INSERT, TASK.values(task, folded_name=task.name.casefold()))
+        await self._add_labels(task)
+
+    async def save(self, task: Task, /) -> None:
+        """Write a locked task."""
+        values = TASK.values(task, folded_name=task.name.casefold())
+        values = {name: value for name, value in values.items() if name not in _FIXED}
+        await self._session.execute(_SAVE, values | {"task_id": task.id})
+        if self._locked[task.id].labels != task.labels:
+            await self._session.execute(_DELETE_LABELS, {"of_task": task.id})
+            await self._add_labels(task)
+        self._locked[task.id] = task
+
+    async def delete(self, task_id: str, /) -> None:
+        """Remove a task with its runs, their plans, logs, metrics, artifacts and all its events."""
+        await drop_content_of_task(self._session, task_id)
+        await self._session.execute(_DELETE, {"task_id": task_id})
+        await self._session.execute(_DELETE_EVENTS, {"of_task": task_id})
+        self._locked.pop(task_id, None)
+
+    async def _add_labels(self, task: Task) -> None:
+        rows = [{"tenant": task.tenant, "label": label, "task_id": task.id} for label in dict.fromkeys(task.labels)]
+        if rows:
+            await self._session.execute(_INSERT_LABEL, rows)
+
+
+def _conditions(source: FromClause, filter_: TaskFilter, tenant: str | None) -> Sequence[ColumnElement[bool]]:
+    conditions: list[ColumnElement[Any]] = [] if tenant is None else [source.c.tenant == tenant]
+    if filter_.ids is not None:
+        conditions.append(any_of(source.c.id, filter_.ids))
+    if filter_.status is not None:
+        conditions.append(any_of(source.c.status, filter_.status))
+    if filter_.teams is not None:
+        conditions.append(any_of(source.c.team, filter_.teams))
+    if filter_.labels is not None:
+        labelled = select(task_labels.c.task_id).where(any_of(task_labels.c.label, filter_.labels))
+        if tenant is not None:
+            labelled = labelled.where(task_labels.c.tenant == tenant)
+        conditions.append(source.c.id.in_(labelled))
+    if filter_.query is not None:
+        conditions.append(contains(source.c.folded_name, filter_.query))
+    return [*conditions, *within(source.c.created_at, filter_.created_at)]
