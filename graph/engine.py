@@ -1,0 +1,305 @@
+"""Executes GraphQL operations for the transports: one engine for each schema, no I/O of its own.
+
+`prepare` turns a request into an operation or the reason why not; `execute` answers a query or
+mutation, `subscribe` follows a subscription. What leaves is JSON, ready to be sent.
+"""
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any, Final, TypeAlias, TypeGuard, cast
+
+import strawberry
+from graphql import (
+    ExecutionResult,
+    GraphQLFormattedError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    create_source_event_stream,
+    execute,
+    get_variable_values,
+    located_error,
+)
+from strawberry.execution import optimized_is_awaitable
+
+from graph.documents import Document, Documents, InvalidDocumentError
+from graph.encoding import encode
+from graph.errors import ErrorCode, RequestError, coded, internal, public
+from graph.limits import Limits
+
+# Answers to a variable that holds a thousand wrong things help nobody.
+_MOST_VARIABLE_ERRORS: Final = 10
+
+_is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """How an engine treats every operation.
+
+    Attributes:
+        limits: Bounds on documents.
+        introspection: Whether clients may ask for the schema.
+        suggestions: Whether errors may say "Did you mean ...", which tells the schema as well.
+        query_timeout: Seconds a query may take; mutations are never cut.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    introspection: bool = False
+    suggestions: bool = False
+    query_timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A GraphQL request as it came over any transport.
+
+    Attributes:
+        query: The document's text.
+        variables: Not yet coerced.
+        operation_name: Which of the document's operations to execute.
+        request_id: Ties answers to lines in the log.
+    """
+
+    query: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    operation_name: str | None = None
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A request that can be executed.
+
+    Attributes:
+        request: Where it came from.
+        document: Parsed, priced and validated.
+        node: The selected operation.
+        variables: The coerced values, for those who compare operations.
+    """
+
+    request: Request
+    document: Document
+    node: OperationDefinitionNode
+    variables: Mapping[str, Any]
+
+    @property
+    def type(self) -> OperationType:
+        """Query, mutation or subscription."""
+        return self.node.operation
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An execution's outcome: data, perhaps with errors beside it.
+
+    Attributes:
+        body: `{"data": ..., "errors": [...]}`.
+    """
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Errors without data: the operation did not begin, or a subscription broke off.
+
+    Attributes:
+        errors: For the client, each with a code.
+    """
+
+    errors: Sequence[GraphQLFormattedError]
+
+    @property
+    def code(self) -> str:
+        """The code of the first error, which decides what a transport does."""
+        return str(self.errors[0].get("extensions", {})["code"])
+
+    @property
+    def body(self) -> bytes:
+        """`{"errors": [...]}`, without an entry for data."""
+        return encode({"errors": self.errors})
+
+
+Answer: TypeAlias = Result | Failure
+
+
+class Engine:
+    """Prepares and executes the operations of a schema.
+
+    Args:
+        schema: Its extensions are not run: what they are used for is done here.
+        options: See there.
+    """
+
+    def __init__(self, schema: strawberry.Schema, options: EngineOptions | None = None) -> None:
+        self.options = options or EngineOptions()
+        self._schema = schema._schema  # noqa: SLF001 - the graphql-core schema has no public name
+        self._executor_class = schema.execution_context_class
+        self.documents = Documents(
+            self._schema,
+            self.options.limits,
+            introspection=self.options.introspection,
+            suggestions=self.options.suggestions,
+        )
+        self._subscribers = 0
+
+    @property
+    def subscribers(self) -> int:
+        """How many subscriptions are being followed now."""
+        return self._subscribers
+
+    def prepare(self, request: Request) -> Operation | Failure:
+        """Parse, price and validate a request, and coerce its variables."""
+        try:
+            return self._prepare(request)
+        except GraphQLSyntaxError as error:
+            return Failure([coded(error, ErrorCode.GRAPHQL_PARSE_FAILED)])
+        except InvalidDocumentError as error:
+            return Failure([coded(each, ErrorCode.GRAPHQL_VALIDATION_FAILED) for each in error.errors])
+        except RequestError as error:
+            return Failure([error.formatted])
+        except Exception as error:
+            return Failure([internal(error, request.request_id)])
+
+    async def execute(self, operation: Operation, context: object) -> Answer:
+        """Execute a query or mutation; a query is cut after the time-out."""
+        limit = self.options.query_timeout if operation.type is OperationType.QUERY else None
+        try:
+            async with asyncio.timeout(limit):
+                return await self._run(operation, None, context)
+        except TimeoutError:
+            message = f"The query took longer than {limit:g} s; ask for less, or in smaller pages."
+            return Failure([RequestError(ErrorCode.TIMEOUT, message).formatted])
+
+    async def execute_event(self, operation: Operation, event: object, context: object) -> Answer:
+        """Execute a subscription for one event of its source.
+
+        Depends on its arguments alone, so that one answer can serve all who asked for the same.
+        """
+        return await self._run(operation, event, context)
+
+    async def subscribe(self, operation: Operation, context: object) -> AsyncGenerator[Answer, None]:
+        """Follow a subscription.
+
+        Yields:
+            A result for each event; a failure is the last one. Close the generator to leave early:
+            the source's own `finally` has run when that returns.
+        """
+        self._subscribers += 1
+        try:
+            source = await self._source(operation, context)
+            if isinstance(source, Failure):
+                yield source
+                return
+            async with _closing(source) as events:
+                while True:
+                    answer = await self._next(events, operation, context)
+                    if answer is None:
+                        return
+                    yield answer
+                    if isinstance(answer, Failure):
+                        return
+        finally:
+            self._subscribers -= 1
+
+    def _prepare(self, request: Request) -> Operation | Failure:
+        document = self.documents.load(request.query)
+        node = document.select(request.operation_name)
+        limits = self.options.limits
+        document.price(self._schema, limits, node, request.variables).check(limits)
+        self.documents.ensure_valid(document)
+        values = get_variable_values(
+            self._schema,
+            node.variable_definitions or (),
+            dict(request.variables),
+            max_errors=_MOST_VARIABLE_ERRORS,
+            hide_suggestions=not self.options.suggestions,
+        )
+        if isinstance(values, list):
+            return Failure([coded(each, ErrorCode.BAD_USER_INPUT) for each in values])
+        return Operation(request, document, node, values.coerced)
+
+    async def _run(self, operation: Operation, root: object, context: object) -> Answer:
+        request = operation.request
+        try:
+            result = execute(
+                self._schema,
+                operation.document.tree,
+                root_value=root,
+                context_value=context,
+                variable_values=dict(request.variables),
+                operation_name=request.operation_name,
+                executor_class=self._executor_class,
+                is_awaitable=_is_awaitable,
+                hide_suggestions=not self.options.suggestions,
+            )
+            if not isinstance(result, ExecutionResult):
+                result = await result
+            return _answer(result, request.request_id)
+        except Exception as error:
+            return Failure([internal(error, request.request_id)])
+
+    async def _source(self, operation: Operation, context: object) -> AsyncIterable[object] | Failure:
+        request = operation.request
+        try:
+            executor = self._executor_class.build(
+                self._schema,
+                operation.document.tree,
+                context_value=context,
+                raw_variable_values=dict(request.variables),
+                operation_name=request.operation_name,
+                is_awaitable=_is_awaitable,
+                hide_suggestions=not self.options.suggestions,
+            )
+            if isinstance(executor, list):
+                return Failure(public(executor, request.request_id))
+            stream = create_source_event_stream(executor)
+            if isawaitable(stream):
+                stream = await stream
+            if isinstance(stream, ExecutionResult):
+                return Failure(public(stream.errors or (), request.request_id))
+            return cast("AsyncIterable[object]", stream)
+        except Exception as error:
+            return Failure([internal(error, request.request_id)])
+
+    async def _next(self, events: AsyncIterator[object], operation: Operation, context: object) -> Answer | None:
+        try:
+            event = await anext(events)
+        except StopAsyncIteration:
+            return None
+        except Exception as error:
+            return Failure(public([located_error(error)], operation.request.request_id))
+        return await self.execute_event(operation, event, context)
+
+
+def _answer(result: ExecutionResult, request_id: str) -> Answer:
+    errors = result.errors or []
+    shown = public(errors, request_id)
+    if result.data is None and errors and all(error.path is None for error in errors):
+        return Failure(shown)
+    response = {"data": result.data, "errors": shown} if shown else {"data": result.data}
+    return Result(encode(response))
+
+
+@asynccontextmanager
+async def _closing(source: AsyncIterable[object]) -> AsyncGenerator[AsyncIterator[object], None]:
+    """Iterate a source, and close it afterwards if it is one that can be closed."""
+    events = aiter(source)
+    try:
+        yield events
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
