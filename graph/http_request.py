@@ -1,0 +1,133 @@
+"""Reads a GraphQL request from HTTP (GraphQL over HTTP, section "Request")."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from graph.encoding import decode
+from graph.engine import Request
+from graph.responses import JSON
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class HttpRefusedError(Exception):
+    """The request is refused before GraphQL looks at it.
+
+    Attributes:
+        status: HTTP status code.
+        message: What to do about it.
+        headers: To be sent with the refusal.
+    """
+
+    def __init__(self, status: int, message: str, *headers: tuple[str, str]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers
+
+
+class ClientGoneError(Exception):
+    """The client left before its request was complete."""
+
+
+def given_request_id(scope: Scope) -> str | None:
+    """Return the request id that a client or proxy chose, if it is fit for headers and logs."""
+    chosen = Headers(scope=scope).get("x-request-id", "")
+    return chosen if _REQUEST_ID.fullmatch(chosen) else None
+
+
+def read_get(scope: Scope, request_id: str) -> Request:
+    """Read a request from the query string.
+
+    Raises:
+        HttpRefusedError: 400, it is malformed.
+    """
+    try:
+        pairs = parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise HttpRefusedError(400, "The query string is not percent-encoded UTF-8.") from None
+    fields: dict[str, object] = dict(pairs)
+    for name in ("variables", "extensions"):
+        if fields.get(name) == "":
+            del fields[name]
+        elif name in fields:
+            fields[name] = _json(str(fields[name]), f"{name} in the query string")
+    return _request(fields, request_id)
+
+
+async def read_post(scope: Scope, receive: Receive, request_id: str, *, max_bytes: int, seconds: float) -> Request:
+    """Read a request from a JSON body.
+
+    Raises:
+        HttpRefusedError: 400, 408, 413 or 415.
+        ClientGoneError: The client left.
+    """
+    headers = Headers(scope=scope)
+    _check_content_type(headers.get("content-type"))
+    # The connection stays open: closing it under a client that still sends would reset it, answer and all.
+    too_large = HttpRefusedError(413, f"The body has more than {max_bytes} bytes, which is the limit.")
+    length = headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > max_bytes:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                body += message.get("body", b"")
+                if len(body) > max_bytes:
+                    raise too_large
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise HttpRefusedError(408, f"The body did not arrive within {seconds:g} s.", ("connection", "close")) from None
+    fields = _json(bytes(body), "The body")
+    if isinstance(fields, list):
+        raise HttpRefusedError(400, "Batching is off; send one request at a time.")
+    if not isinstance(fields, dict):
+        raise HttpRefusedError(400, "The body has to be a JSON object.")
+    return _request(fields, request_id)
+
+
+def _check_content_type(content_type: str | None) -> None:
+    media, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+    if media != JSON:
+        raise HttpRefusedError(415, f"Send the request as JSON, with content-type: {JSON}.")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "charset" and value.strip('"') not in {"utf-8", "utf8"}:
+            raise HttpRefusedError(415, "Encode the body in UTF-8.")
+
+
+def _json(text: str | bytes, what: str) -> object:
+    try:
+        return decode(text)
+    except ValueError:
+        raise HttpRefusedError(400, f"{what} is no valid JSON.") from None
+
+
+def _request(fields: Mapping[str, Any], request_id: str) -> Request:
+    query = fields.get("query")
+    if not isinstance(query, str):
+        raise HttpRefusedError(400, "query has to be a string with a GraphQL document.")
+    name = fields.get("operationName")
+    if name is not None and not isinstance(name, str):
+        raise HttpRefusedError(400, "operationName has to be a string or null.")
+    for optional in ("variables", "extensions"):
+        if not isinstance(fields.get(optional), dict | None):
+            raise HttpRefusedError(400, f"{optional} has to be an object or null.")
+    return Request(
+        query=query,
+        variables=fields.get("variables") or {},
+        # GET has no null: an empty name means none.
+        operation_name=name or None,
+        request_id=request_id,
+    )

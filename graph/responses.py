@@ -1,0 +1,62 @@
+"""Small HTTP answers as ASGI messages, with the body that GraphQL clients read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from graph.encoding import encode
+from graph.errors import ErrorCode
+
+JSON: Final = "application/json"
+
+_CODES: Final = {403: ErrorCode.FORBIDDEN, 429: ErrorCode.RATE_LIMITED, 503: ErrorCode.BUSY}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One HTTP request and the way back.
+
+    Attributes:
+        scope: ASGI.
+        receive: ASGI.
+        send: ASGI.
+        request_id: Names it in headers, errors and the log.
+        headers: Of the response, whatever it will be.
+    """
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    request_id: str
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+
+async def respond(
+    send: Send, status: int, body: bytes, headers: Iterable[tuple[str, str]], *, prefix: str = "http"
+) -> None:
+    """Send a whole response; `prefix` is "websocket.http" for a refused handshake."""
+    fields = list(headers)
+    if status != 204:  # RFC 9110 §8.6
+        fields.append(("content-length", str(len(body))))
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    await send({"type": f"{prefix}.response.start", "status": status, "headers": raw})
+    await send({"type": f"{prefix}.response.body", "body": body})
+
+
+async def refuse(scope: Scope, send: Send, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+    """Refuse a request or a WebSocket handshake with a JSON body."""
+    body = error_body(_CODES.get(status, ErrorCode.BAD_REQUEST), message)
+    fields = [("content-type", f"{JSON}; charset=utf-8"), *headers]
+    if scope["type"] == "http":
+        await respond(send, status, body, fields)
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        await respond(send, status, body, fields, prefix="websocket.http")
+    else:
+        await send({"type": "websocket.close"})
+
+
+def error_body(code: ErrorCode, message: str) -> bytes:
+    """Encode one error in the form of a GraphQL response."""
+    return encode({"errors": [{"message": message, "extensions": {"code": code.value}}]})

@@ -1,0 +1,155 @@
+"""What the HTTP, event stream and WebSocket transports share."""
+
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from graph.connections import Connections, Proxies, Shutdown
+from graph.engine import Answer, Engine, Failure, Operation
+from graph.errors import RequestError, internal
+from graph.origins import Origins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestInfo:
+    """Where an operation came from.
+
+    Attributes:
+        request_id: Names the request in `x-request-id`, `extensions.requestId` and the log.
+        kind: The transport.
+        address: The client's, behind trusted proxies.
+        headers: Of the HTTP request or the WebSocket's handshake.
+        connection_params: Payload of `connection_init`, empty elsewhere.
+    """
+
+    request_id: str
+    kind: Literal["http", "sse", "websocket"]
+    address: str
+    headers: Headers
+    connection_params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+ContextFactory: TypeAlias = Callable[[RequestInfo], Awaitable[object]]
+"""Makes the context of one operation; a `RequestError` refuses the operation."""
+
+Authorizer: TypeAlias = Callable[[RequestInfo], Awaitable[None]]
+"""Checks who opens a WebSocket; a `RequestError` closes it with 4403."""
+
+
+async def everybody(_info: RequestInfo) -> None:
+    """Authorize without looking: the server has no authentication."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportOptions:
+    """Times in seconds and bounds of the connections.
+
+    Attributes:
+        init_timeout: From a WebSocket's handshake to its `connection_init`.
+        heartbeat: Silence of ours after which a `ping` or an SSE comment is sent.
+        silence: Silence of the client after a `ping` before its socket is closed.
+        send_timeout: How long a client may take nothing of what is sent to it.
+        close_timeout: How long a close message may take.
+        body_timeout: How long a request's body may take.
+        connections: Sockets and streams at once.
+        connections_per_address: The same for one client's address.
+        allowed_origins: Exact origins of web pages, besides our own.
+        trusted_proxies: Addresses and networks whose `X-Forwarded-For` counts.
+    """
+
+    init_timeout: float = 10.0
+    heartbeat: float = 15.0
+    silence: float = 30.0
+    send_timeout: float = 30.0
+    close_timeout: float = 5.0
+    body_timeout: float = 30.0
+    connections: int = 10_000
+    connections_per_address: int = 300
+    allowed_origins: frozenset[str] = frozenset()
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class Transport:
+    """Runs operations for the transports and keeps count of their connections.
+
+    Args:
+        engine: Executes.
+        make_context: Called once for each operation.
+        shutdown: Begun by the application when the server stops.
+        options: See there.
+        authorize: Called once for each WebSocket, with the payload of its `connection_init`.
+
+    Raises:
+        ValueError: An allowed origin or a trusted proxy is malformed.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        make_context: ContextFactory,
+        shutdown: Shutdown,
+        options: TransportOptions | None = None,
+        authorize: Authorizer = everybody,
+    ) -> None:
+        self.engine = engine
+        self.shutdown = shutdown
+        self.options = options or TransportOptions()
+        self.authorize = authorize
+        self.origins = Origins(self.options.allowed_origins)
+        self.proxies = Proxies(self.options.trusted_proxies)
+        self.connections = Connections(self.options.connections, self.options.connections_per_address)
+        self._make_context = make_context
+
+    def describe(
+        self,
+        scope: Scope,
+        kind: Literal["http", "sse", "websocket"],
+        request_id: str,
+        connection_params: Mapping[str, object] = MappingProxyType({}),
+    ) -> RequestInfo:
+        """Collect what an operation's context can be made from."""
+        return RequestInfo(
+            request_id=request_id,
+            kind=kind,
+            address=self.proxies.client_address(scope),
+            headers=Headers(scope=scope),
+            connection_params=connection_params,
+        )
+
+    async def execute(self, operation: Operation, info: RequestInfo) -> Answer:
+        """Execute a query or mutation in a context of its own."""
+        try:
+            context = await self._make_context(info)
+        except Exception as error:
+            return _refusal(error, info)
+        return await self.engine.execute(operation, context)
+
+    async def answers(self, operation: Operation, info: RequestInfo) -> AsyncGenerator[Answer, None]:
+        """Run any operation as a stream: one answer, or one for each event of a subscription."""
+        if operation.type is not OperationType.SUBSCRIPTION:
+            yield await self.execute(operation, info)
+            return
+        try:
+            context = await self._make_context(info)
+        except Exception as error:
+            yield _refusal(error, info)
+            return
+        async with aclosing(self.engine.subscribe(operation, context)) as answers:
+            async for answer in answers:
+                yield answer
+
+
+def new_request_id() -> str:
+    """Make an id that no other request has."""
+    return uuid.uuid4().hex
+
+
+def _refusal(error: Exception, info: RequestInfo) -> Failure:
+    return Failure([error.formatted if isinstance(error, RequestError) else internal(error, info.request_id)])

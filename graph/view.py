@@ -1,0 +1,140 @@
+"""GraphQL over HTTP: POST, GET for queries, and event streams by POST."""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final
+
+from graphql import OperationType
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from graph.connections import TooManyConnectionsError
+from graph.encoding import encode
+from graph.engine import Answer, Failure, Operation, Request, Result
+from graph.errors import ErrorCode, internal
+from graph.http_request import ClientGoneError, HttpRefusedError, given_request_id, read_get, read_post
+from graph.negotiation import MediaType, negotiate
+from graph.responses import Exchange, refuse, respond
+from graph.sse import stream
+from graph.transport import Transport, new_request_id
+
+_ALLOW: Final = ("allow", "GET, POST, OPTIONS")
+
+# Failures that are not the document's are told by status to every client, whatever it accepts.
+_STATUS: Final[Mapping[str, int]] = {
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.INTERNAL: 500,
+    ErrorCode.BUSY: 503,
+    ErrorCode.TIMEOUT: 503,
+}
+
+
+class HttpView:
+    """The HTTP side of the GraphQL address, as an ASGI application.
+
+    Args:
+        transport: What it shares with the WebSocket side.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request_id = given_request_id(scope) or new_request_id()
+        headers = [("x-request-id", request_id), ("vary", "accept, origin")]
+        exchange = Exchange(scope, receive, send, request_id, headers)
+        try:
+            await self._serve(exchange)
+        except HttpRefusedError as refusal:
+            await refuse(scope, send, refusal.status, refusal.message, (*headers, *refusal.headers))
+        except ClientGoneError:
+            return
+        except Exception as error:
+            body = encode({"errors": [internal(error, request_id)]})
+            await respond(send, 500, body, [_content_type(MediaType.JSON), *headers])
+
+    async def _serve(self, exchange: Exchange) -> None:
+        scope, origins = exchange.scope, self._transport.origins
+        if not origins.allows(scope):
+            raise HttpRefusedError(403, "This origin is not allowed.")
+        exchange.headers.extend(origins.response_headers(scope))
+        method = scope["method"]
+        if method == "OPTIONS":
+            headers = [*exchange.headers, *origins.preflight_headers(scope), _ALLOW]
+            await respond(exchange.send, 204, b"", headers)
+            return
+        if method not in {"GET", "POST"}:
+            raise HttpRefusedError(405, "Use POST, or GET for queries.", _ALLOW)
+        media = negotiate(Headers(scope=scope).get("accept"))
+        if media is None:
+            raise HttpRefusedError(406, f"Accept one of {', '.join(MediaType)}.")
+        prepared = self._transport.engine.prepare(await self._read(exchange))
+        if isinstance(prepared, Operation):
+            _check_operation(prepared, method, media)
+        if media is MediaType.EVENTS:
+            await self._stream(exchange, prepared)
+        else:
+            await self._answer(exchange, prepared, media)
+
+    async def _read(self, exchange: Exchange) -> Request:
+        if exchange.scope["method"] == "GET":
+            return read_get(exchange.scope, exchange.request_id)
+        return await read_post(
+            exchange.scope,
+            exchange.receive,
+            exchange.request_id,
+            max_bytes=self._transport.engine.options.limits.body_bytes,
+            seconds=self._transport.options.body_timeout,
+        )
+
+    async def _answer(self, exchange: Exchange, prepared: Operation | Failure, media: MediaType) -> None:
+        answer: Answer
+        if isinstance(prepared, Operation):
+            info = self._transport.describe(exchange.scope, "http", exchange.request_id)
+            answer = await self._transport.execute(prepared, info)
+        else:
+            answer = prepared
+        headers = [_content_type(media), *exchange.headers]
+        await respond(exchange.send, _status(answer, media), answer.body, headers)
+
+    async def _stream(self, exchange: Exchange, prepared: Operation | Failure) -> None:
+        info = self._transport.describe(exchange.scope, "sse", exchange.request_id)
+        if isinstance(prepared, Operation):
+            answers = self._transport.answers(prepared, info)
+            mutating = prepared.type is OperationType.MUTATION
+        else:
+            answers, mutating = _only(prepared), False
+        try:
+            with self._transport.connections.admit(info.address):
+                await stream(self._transport, exchange, answers, mutating=mutating)
+        except TooManyConnectionsError as error:
+            raise HttpRefusedError(_STATUS[error.code], error.message) from None
+
+
+def _check_operation(operation: Operation, method: str, media: MediaType) -> None:
+    """Refuse what this method or media type can't carry.
+
+    Raises:
+        HttpRefusedError: 405 or 406.
+    """
+    if method == "GET" and operation.type is not OperationType.QUERY:
+        raise HttpRefusedError(405, f"Send a {operation.type.value} by POST.", ("allow", "POST"))
+    if operation.type is OperationType.SUBSCRIPTION and media is not MediaType.EVENTS:
+        raise HttpRefusedError(406, f"Accept {MediaType.EVENTS} before JSON for a subscription, or use the WebSocket.")
+
+
+def _status(answer: Answer, media: MediaType) -> int:
+    if isinstance(answer, Result):
+        return 200
+    # application/json: "200 for all responses to well-formed GraphQL requests" (GraphQL over HTTP)
+    return _STATUS.get(answer.code, 200 if media is MediaType.JSON else 400)
+
+
+def _content_type(media: MediaType) -> tuple[str, str]:
+    return "content-type", f"{media}; charset=utf-8"
+
+
+async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:
+    yield answer
