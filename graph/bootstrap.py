@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from storage.bell import open_bell
-from storage.store import open_store
+from storage.store import SqliteSettings, open_store
 
 from domain.events import Event
 from domain.executor import Executor
@@ -72,7 +72,12 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
             bell.ring(events[-1].pos)
 
         store = await stack.enter_async_context(
-            open_store(settings.database_url, clock=clock, on_commit=deliver, synchronous=settings.database_synchronous)
+            open_store(
+                settings.database_url,
+                clock=clock,
+                on_commit=deliver,
+                settings=SqliteSettings(synchronous=settings.database_synchronous),
+            )
         )
         feed = Feed(store, bell, clock)
         changes = RunChanges(runner)

@@ -140,4 +140,4 @@ class ClientSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MGX_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    url: str = Field("http://127.0.0.1:8000", description="Address of the server.")
+    url: str = Field(default="http://127.0.0.1:8000", description="Address of the server.")

@@ -1,0 +1,48 @@
+"""`mgx serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from argparse import ArgumentParser, Namespace
+
+from uvicorn.loops.auto import auto_loop_factory
+
+from graph.commands.command import Command, CommandError
+from graph.commands.flags import add_settings, read_settings
+from graph.logs import configure_logging
+from graph.serving import ListenError, serve
+from graph.settings import Settings
+from storage.errors import StorageError
+from teams.errors import TeamSetupError
+
+
+def _run(arguments: Namespace) -> int:
+    settings = read_settings(arguments)
+    configure_logging(settings.log_level)
+    sys.path += [folder for folder in settings.team_path.split(os.pathsep) if folder]
+    # What ends uvicorn in an orderly way should do so before and after it as well.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            runner.run(serve(settings, lambda address: _announce(address, settings)))
+    except KeyboardInterrupt:
+        return 0
+    except (ListenError, TeamSetupError, StorageError) as error:
+        raise CommandError(str(error)) from error
+    return 0
+
+
+def _announce(address: str, settings: Settings) -> None:
+    graphiql = f", GraphiQL at {address}/graphiql" if settings.serves_graphiql else ""
+    print(f"mgx serves at {address}{graphiql}", flush=True)
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.epilog = "Each setting may also be given as the environment variable in brackets; a flag wins."
+    add_settings(parser)
+
+
+COMMAND = Command(add_arguments=_add_arguments, run=_run)
