@@ -5,6 +5,7 @@ once: fragments that double (`a { ...b x: y { ...b } }`) grow the work exponenti
 time it takes to refuse them.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -38,6 +39,9 @@ _PAGE_ARGUMENTS: Final = ("first", "last")
 _POINTS_ARGUMENT: Final = "maxPoints"
 _IDS_ARGUMENT: Final = "ids"
 
+# A point of a series has two plain values, a node a dozen fields with resolvers of their own.
+_POINTS_PER_NODE: Final = 10
+
 # Nesting that is no depth for a client (fragments in fragments) still uses our stack.
 MOST_NESTING: Final = 100
 
@@ -60,7 +64,8 @@ class Limits:
         fields: Fields after all fragments are spread, without page sizes.
         document_fields: The same for all operations of a document together.
         overlaps: Pairs of fields with the same response path, which validation compares.
-        cost: Nodes that the operation can return: page sizes multiplied down the tree and summed.
+        cost: Nodes that the operation can return: page sizes multiplied down the tree and summed; ten points of
+            a series count as one.
         page_size: Assumed for a page without `first` or `last`.
         page_sizes: The same for single fields, by coordinate.
         largest_page: What a larger `first` counts as; resolvers refuse it.
@@ -232,22 +237,26 @@ class _Meter:
     def _page(self, node: FieldNode, definition: GraphQLField, coordinate: str) -> int | None:
         """Tell how many nodes a field returns at most; None for a field that is no page."""
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
-        size: object
+        size: int | None
         if any(name in definition.args for name in _PAGE_ARGUMENTS):
             sizes = [self._number(given[name]) for name in _PAGE_ARGUMENTS if name in given]
             asked = [size for size in sizes if size is not None]
             size = max(asked) if asked else self._assumed(coordinate)
         elif _POINTS_ARGUMENT in definition.args:
-            default = definition.args[_POINTS_ARGUMENT].default_value
-            points = self._number(given[_POINTS_ARGUMENT]) if _POINTS_ARGUMENT in given else None
-            size = points if points is not None else default
+            size = self._points(definition.args[_POINTS_ARGUMENT].default_value, given.get(_POINTS_ARGUMENT))
         elif _IDS_ARGUMENT in definition.args and _IDS_ARGUMENT in given:
             size = self._length(given[_IDS_ARGUMENT])
         else:
             return None
-        if not isinstance(size, int):
+        if size is None:
             size = self._limits.page_size
         return min(max(size, 0), self._limits.largest_page)
+
+    def _points(self, default: object, given: ValueNode | None) -> int | None:
+        points = self._number(given) if given else None
+        if points is None:
+            points = default if isinstance(default, int) else None
+        return None if points is None else math.ceil(points / _POINTS_PER_NODE)
 
     def _assumed(self, coordinate: str) -> int:
         return self._limits.page_sizes.get(coordinate, self._limits.page_size)

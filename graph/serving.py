@@ -67,6 +67,8 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
                 proxy_headers=False,
                 ws_max_size=settings.max_message_bytes,
                 ws_per_message_deflate=False,
+                # We ping with messages; a frame that a stalled reader can't answer would close with 1011, not 1013.
+                ws_ping_interval=None,
                 timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
             )
             server = _Server(config, application)
