@@ -230,13 +230,14 @@ decisions: Final = Table(
 logs: Final = Table(
     "logs",
     metadata,
+    # The key comes first: quick_check of SQLite 3.40 takes a table without rowids for damaged where it does not.
+    Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
     Column("number", Integer),
     Column("level", Severity, nullable=False),
     Column("message", Text, nullable=False),
     Column("step", Text),
     Column("timestamp", UtcDateTime, nullable=False),
     Column("tenant", Text, nullable=False),
-    Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
     PrimaryKeyConstraint("run_id", "number"),
     sqlite_with_rowid=False,
 )

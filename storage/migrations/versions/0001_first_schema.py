@@ -224,13 +224,13 @@ def _decisions() -> None:
 def _logs() -> None:
     op.create_table(
         "logs",
+        sa.Column("run_id", Ordered, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("level", sa.SmallInteger(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("step", sa.Text(), nullable=True),
         sa.Column("timestamp", UtcDateTime(), nullable=False),
         sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("run_id", Ordered, nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_logs_run_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "number", name="pk_logs"),
         sqlite_with_rowid=False,
