@@ -62,12 +62,10 @@ def parse_json(value: JsonValue) -> JsonValue:
     """
     depth = 0
     level: list[object] = [value]
-    while level:
+    while level := _below(level):
+        depth += 1
         if depth > MAX_JSON_DEPTH:
             raise GraphQLError(f"JSON may be nested {MAX_JSON_DEPTH} levels deep.")
-        _refuse_infinite(level)
-        level = _below(level)
-        depth += 1
     return value
 
 
@@ -84,24 +82,21 @@ def print_json(value: object) -> object:
         GraphQLError: It holds NaN or an infinity, for which JSON has no form.
     """
     level = [value]
-    while level:
-        _refuse_infinite(level)
-        level = _below(level)
+    while level := _below(level):
+        pass
     return value
 
 
-def _refuse_infinite(values: list[object]) -> None:
-    if any(isinstance(value, float) and not math.isfinite(value) for value in values):
-        raise GraphQLError("JSON has no form for NaN and infinities.")
-
-
 def _below(values: list[object]) -> list[object]:
+    """Return what one level of a JSON value holds, having refused numbers that JSON has no form for."""
     found: list[object] = []
     for value in values:
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             found += value.values()
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, (list, tuple)):
             found += value
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise GraphQLError("JSON has no form for NaN and infinities.")
     return found
 
 
