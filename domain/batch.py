@@ -8,6 +8,8 @@ from typing import Final
 
 from domain import commands as c
 from domain import signals as s
+from domain import validation as check
+from domain.errors import InvalidInputError, InvalidSignalError
 from domain.ids import IdFactory, Kind
 from domain.model import LogLevel, Metric
 from domain.ports import Clock
@@ -57,7 +59,18 @@ class Batch:
             self._dropped[said.step] = self._dropped.get(said.step, 0) + said.dropped
 
     def add_sample(self, sample: s.SampleTaken) -> None:
-        """Collect a sample."""
+        """Collect a sample.
+
+        Raises:
+            InvalidSignalError: Its value is not finite, or a name, unit or label breaks the rules of input.
+        """
+        try:
+            name = check.text(sample.name, "name", minimum=1, maximum=check.MAX_METRIC_NAME)
+            value = check.finite(sample.value, "value")
+            unit = None if sample.unit is None else check.text(sample.unit, "unit", maximum=check.MAX_UNIT)
+            labels = check.metric_labels(dict(sample.labels), "labels")
+        except (InvalidInputError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidSignalError(f"The team took a sample that can't be kept: {error}") from error
         self._touch()
         self._metrics.append(
             Metric(
@@ -65,11 +78,11 @@ class Batch:
                 tenant=self._run.tenant,
                 task_id=self._run.task_id,
                 run_id=self._run.id,
-                name=sample.name,
+                name=name,
                 type=sample.type,
-                value=sample.value,
-                unit=sample.unit,
-                labels=sample.labels,
+                value=value,
+                unit=unit,
+                labels=labels,
                 timestamp=self._clock.now(),
             )
         )
@@ -97,7 +110,7 @@ class Batch:
             c.WriteLog(lines=tuple(self._lines[i : i + EVENT_SIZE])) for i in range(0, len(self._lines), EVENT_SIZE)
         ]
         commands += [
-            c.RecordMetrics(metrics=tuple(self._metrics[i : i + EVENT_SIZE]))
+            c.RecordMetrics(metrics=tuple(self._metrics[i : i + EVENT_SIZE]), by_team=True)
             for i in range(0, len(self._metrics), EVENT_SIZE)
         ]
         commands += [c.AdvanceStep(key=key, fraction=fraction) for key, fraction in self._moved.items()]

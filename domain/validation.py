@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,6 +26,9 @@ MAX_METRIC_LABEL_VALUE: Final = 256
 MAX_METRICS: Final = 1_000
 MAX_IDEMPOTENCY_KEY: Final = 64
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Half of a character beyond the basic plane, which UTF-8 has no form for; NUL is refused by PostgreSQL."""
+
 
 def text(value: str | None, *path: str, maximum: int, minimum: int = 0) -> str:
     """Check a text's length; one that must not be empty is trimmed first."""
@@ -35,8 +39,8 @@ def text(value: str | None, *path: str, maximum: int, minimum: int = 0) -> str:
         limits = f"{minimum} to {maximum}" if minimum else f"at most {maximum}"
         blank = " and must not be blank" if minimum and not kept else ""
         raise InvalidInputError(f"{_name(path)} must have {limits} characters{blank}.", path=path)
-    if "\x00" in kept:
-        raise InvalidInputError(f"{_name(path)} must not hold a NUL character.", path=path)
+    if "\x00" in kept or _SURROGATE.search(kept):
+        raise InvalidInputError(f"{_name(path)} holds a character that can't be stored.", path=path)
     return kept
 
 
@@ -70,7 +74,7 @@ def config(value: JsonValue, *path: str) -> JsonObject:
         raise InvalidInputError(f"{_name(path)} must be a JSON object.", path=path)
     try:
         size = len(json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode())
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
         raise InvalidInputError(f"{_name(path)} is no JSON: {error}.", path=path) from None
     if size > MAX_CONFIG_BYTES:
         raise InvalidInputError(f"{_name(path)} has {size} bytes of JSON; at most {MAX_CONFIG_BYTES} fit.", path=path)

@@ -8,9 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from storage.bell import open_bell
-from storage.store import SqliteSettings, open_store
-
 from domain.events import Event
 from domain.executor import Executor
 from domain.feed import Feed
@@ -31,6 +28,8 @@ from graph.origins import LOOPBACK_HOSTS
 from graph.schema import build_schema
 from graph.settings import Settings
 from graph.transport import RequestInfo, Transport, TransportOptions
+from storage.bell import open_bell
+from storage.store import SqliteSettings, open_store
 from teams.registry import Registry, parse_teams
 
 

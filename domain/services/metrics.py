@@ -13,7 +13,7 @@ from domain.errors import InvalidInputError, NotFoundError
 from domain.fold import RunState
 from domain.ids import IdFactory, Kind
 from domain.lifecycle import decide_all
-from domain.model import Metric, Principal, RunStatus
+from domain.model import Metric, Principal
 from domain.services.changes import RunChanges, lock_run
 from domain.services.idempotency import request_key
 from domain.services.inputs import UNSET, MetricChanges, NewMetric, NewMetrics
@@ -94,7 +94,7 @@ class MetricService:
 
     async def _write(self, tx: WriteTx, state: RunState | None, metrics: list[Metric], now: datetime) -> None:
         """Add samples, by way of the run's log while it is active."""
-        if state is None or state.run.status in FINAL or state.run.status is RunStatus.CANCELLING:
+        if state is None or state.run.status in FINAL:
             await tx.metrics.add(metrics)
             return
         batches = (metrics[i : i + MAX_EVENT_METRICS] for i in range(0, len(metrics), MAX_EVENT_METRICS))
