@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Protocol, TypeVar
 
 import strawberry
 
@@ -26,12 +26,22 @@ from graph.types.inputs import (
 from graph.types.payloads import DeletePayload, MetricsPayload, Payload, RunPayload, TaskPayload
 from graph.types.user_errors import UserError
 
-P = TypeVar("P", bound=Payload)
+R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
+P_co = TypeVar("P_co", bound=Payload, covariant=True)
 
 _INPUT: Final = ("input",)
 
 
-async def _answer(info: Info, payload: type[P], call: Awaitable[object], within: tuple[str, ...] = _INPUT) -> P:
+class _Shows(Protocol[R_contra, P_co]):
+    """A payload's type, by what it shows; so the type checker knows which use case it fits."""
+
+    def from_domain(self, record: R_contra) -> P_co: ...
+
+    def refused(self, error: UserError) -> P_co: ...
+
+
+async def _answer(info: Info, payload: _Shows[R, P_co], call: Awaitable[R], within: tuple[str, ...] = _INPUT) -> P_co:
     """Await a use case and answer with what it returned, or with why it refused.
 
     What is read below the payload is read anew: nothing that was read before the change may be served after it.
@@ -44,6 +54,11 @@ async def _answer(info: Info, payload: type[P], call: Awaitable[object], within:
     finally:
         info.context.refresh()
     return payload.from_domain(record)
+
+
+async def _alone(call: Awaitable[R]) -> list[R]:
+    """Await a use case of one thing for a payload of many."""
+    return [await call]
 
 
 async def create_task(
@@ -167,7 +182,7 @@ async def update_metric(
     """Change a sample."""
     context = info.context
     call = context.services.metrics.update(context.principal, changes.to_domain())
-    return await _answer(info, MetricsPayload, call)
+    return await _answer(info, MetricsPayload, _alone(call))
 
 
 async def delete_metric(

@@ -184,11 +184,14 @@ async def test_samples_are_recorded_in_the_order_given(api: Api) -> None:
 
 
 async def test_a_sample_is_changed(api: Api) -> None:
-    api.on(metric_service__update=lambda *_: [METRIC])
+    api.on(metric_service__update=lambda *_: METRIC)
 
-    await api.data('mutation { updateMetric(input: {metricId: "m", value: 2, unit: null}) { metrics { value } } }')
+    mutation = 'mutation { updateMetric(input: {metricId: "m", value: 2, unit: null}) { metrics { id } } }'
+
+    payload = await api.data(mutation)
 
     assert given(api) == ((MetricChanges(metric_id="m", value=2.0, unit=None),), {})
+    assert payload["updateMetric"]["metrics"] == [{"id": "metric_1"}]
 
 
 async def test_mutations_of_one_document_see_their_own_effects(api: Api) -> None:
