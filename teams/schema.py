@@ -40,11 +40,8 @@ def check_config(schema: JsonObject, config: JsonValue, path: tuple[str, ...] = 
     Raises:
         InvalidInputError: The most telling of the faults, with the path down to its field.
     """
-    for place, number in _numbers(config):
-        if not math.isfinite(number):
-            raise InvalidInputError(
-                f"{place[-1] if place else path[-1]} must be a finite number.", path=(*path, *place)
-            )
+    for place in infinite_numbers(config):
+        raise InvalidInputError(f"{name_of((*path, *place))} must be a finite number.", path=(*path, *place))
     try:
         fault = best_match(validator(schema).iter_errors(config))
     except Unresolvable as error:
@@ -54,7 +51,7 @@ def check_config(schema: JsonObject, config: JsonValue, path: tuple[str, ...] = 
         ) from error
     if fault is not None:
         place = location(fault)
-        raise InvalidInputError(explain(fault, place[-1] if place else path[-1]), path=(*path, *place))
+        raise InvalidInputError(explain(fault, name_of((*path, *place))), path=(*path, *place))
 
 
 def check_schema(schema: object) -> None:
@@ -74,6 +71,28 @@ def check_schema(schema: object) -> None:
 def validator(schema: JsonObject) -> Draft202012Validator:
     """Return a validator that never reads from the network."""
     return Draft202012Validator(schema, registry=NO_REFERENCES)
+
+
+def infinite_numbers(value: JsonValue) -> Iterator[tuple[str, ...]]:
+    """Yield the places of numbers that JSON has no form for, and that would pass every range."""
+    waiting: list[tuple[tuple[str, ...], JsonValue]] = [((), value)]
+    while waiting:
+        place, current = waiting.pop()
+        match current:
+            case float() if not math.isfinite(current):
+                yield place
+            case dict():
+                waiting += [((*place, key), item) for key, item in current.items()]
+            case list():
+                waiting += [((*place, str(index)), item) for index, item in enumerate(current)]
+            case _:
+                pass
+
+
+def name_of(path: tuple[str, ...]) -> str:
+    """Return how to speak of the field at the end of a path."""
+    *_, last = path
+    return f"item {int(last) + 1}" if last.isdecimal() else last
 
 
 def location(fault: ValidationError) -> tuple[str, ...]:
@@ -116,20 +135,6 @@ def explain(fault: ValidationError, name: str) -> str:
             return _cut(f"{name} must match the pattern {limit}; it is {_show(fault.instance)}.")
         case _:
             return _cut(f"{name}: {fault.message}.")
-
-
-def _numbers(value: JsonValue, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
-    match value:
-        case float():
-            yield place, value
-        case dict():
-            for key, item in value.items():
-                yield from _numbers(item, (*place, key))
-        case list():
-            for index, item in enumerate(value):
-                yield from _numbers(item, (*place, str(index)))
-        case _:
-            pass
 
 
 def _missing(fault: ValidationError) -> list[str]:

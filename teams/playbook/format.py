@@ -15,7 +15,7 @@ from teams.playbook import document, template
 from teams.playbook.document import Document, DocumentError, Place
 from teams.playbook.parameters import Parameter
 from teams.playbook.rules import faults
-from teams.schema import explain, location, validator
+from teams.schema import explain, infinite_numbers, location, name_of, validator
 
 MAX_BYTES: Final = 256 * 1024
 DEFAULT_TIMEOUT: Final = 600.0
@@ -119,12 +119,14 @@ def _text(path: Path) -> str:
 
 def _problems(read: Document, folder: Path) -> Iterator[str]:
     """Yield what is wrong in the order of the lines; rules are only looked at where the form is right."""
-    found: list[tuple[Place, str]] = []
+    found: list[tuple[Place, str]] = [
+        (_as_place(read, place), f"{name_of(place)} must be a finite number.") for place in infinite_numbers(read.value)
+    ]
     for fault in validator(format_schema()).iter_errors(read.value):
         place = location(fault)
-        found.append((_as_place(read, place), explain(fault, place[-1] if place else "the playbook")))
+        found.append((_as_place(read, place), explain(fault, name_of(place or ("the playbook",)))))
     if not found:
-        found = list(faults(read.value, folder))
+        found = faults(read.value, folder)
     for line, name, message in sorted((read.line(place), _name(place), message) for place, message in found):
         yield f"line {line}: {name}: {message}" if name else f"line {line}: {message}"
 

@@ -123,7 +123,7 @@ class _Group:
         """Wait for the grace period; a process that nobody reaps counts as there."""
         try:
             async with asyncio.timeout(GRACE):
-                while self._signal(0):  # noqa: ASYNC110 (no event tells when the last of a group is gone)
+                while self._signal(0):  # no event tells when the last of a group is gone
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             return

@@ -28,15 +28,29 @@ _ONLY_FOR: Final = {
 _OURS: Final = frozenset({"PATH", "HOME", "TMPDIR", "LANG", "PYTHONUNBUFFERED"})
 
 
-def faults(playbook: Any, folder: Path) -> Iterator[Fault]:
-    """Yield each broken rule with its place."""
+def faults(playbook: Any, folder: Path) -> list[Fault]:
+    """Return each broken rule with its place."""
     parameters: Mapping[str, Any] = playbook.get("parameters", {})
-    for name, rules in parameters.items():
-        yield from _parameter(name, rules, folder)
-    made: dict[str, str] = {}
     used: set[str] = set()
-    keys = Counter(step["key"] for step in playbook["steps"])
-    for index, step in enumerate(playbook["steps"]):
+    found = [fault for name, rules in parameters.items() for fault in _parameter(name, rules, folder)]
+    found += _steps(playbook["steps"], parameters, folder, used)
+    if not found:
+        found += [(("parameters", name), "no command uses this parameter.") for name in parameters if name not in used]
+    return found
+
+
+def is_plain(name: str) -> bool:
+    """Whether a file's name is just that: no path, not hidden, nothing unprintable."""
+    return name.isprintable() and not name.startswith((".", "-")) and not set(name) & set("/\\{}")
+
+
+def _steps(
+    steps: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any], folder: Path, used: set[str]
+) -> Iterator[Fault]:
+    """Yield the faults of steps, and note the values that their commands use."""
+    made: dict[str, str] = {}
+    keys = Counter(step["key"] for step in steps)
+    for index, step in enumerate(steps):
         place: Place = ("steps", index)
         if keys[step["key"]] > 1:
             yield (*place, "key"), f"{step['key']!r} is the key of two steps."
@@ -45,14 +59,6 @@ def faults(playbook: Any, folder: Path) -> Iterator[Fault]:
         yield from _inputs(step, place, made)
         yield from _outputs(step, place, made)
         yield from _command(step, place, parameters, used)
-    for name in parameters:
-        if name not in used:
-            yield ("parameters", name), "no command uses this parameter."
-
-
-def is_plain(name: str) -> bool:
-    """Whether a file's name is just that: no path, not hidden, nothing unprintable."""
-    return name.isprintable() and not name.startswith((".", "-")) and not set(name) & set("/\\{}")
 
 
 def _parameter(name: str, rules: Mapping[str, Any], folder: Path) -> Iterator[Fault]:
@@ -77,7 +83,7 @@ def _parameter(name: str, rules: Mapping[str, Any], folder: Path) -> Iterator[Fa
         checked.append(((*place, "default"), parameter.default))
     for where, value in checked:
         try:
-            parameter.check(value, ())
+            parameter.check(value, (name,))
         except InvalidInputError as error:
             yield where, error.message
 

@@ -132,10 +132,13 @@ def read_output(path: Path) -> bytes:
         raise WorkspaceError(f"The command did not write its output {path.name!r}.") from error
     except OSError as error:
         raise WorkspaceError(f"The output {path.name!r} can't be read: {error.strerror}.") from error
-    with open(descriptor, "rb") as file:
+    try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise WorkspaceError(f"The output {path.name!r} is no regular file.")
         if state.st_size > MAX_OUTPUT:
             raise WorkspaceError(f"The output {path.name!r} has {state.st_size} bytes; at most {MAX_OUTPUT} are kept.")
-        return file.read(MAX_OUTPUT)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_OUTPUT)
+    finally:
+        os.close(descriptor)
