@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         check_packages()
         arguments = _parser().parse_args(argv)
-        code: int = arguments.run(arguments)
+        code: int = arguments.perform(arguments)
     except (CommandError, ForeignPackageError) as error:
         print(f"mgx: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code if isinstance(error, CommandError) else 1
@@ -72,7 +72,7 @@ class _LazyParser(ArgumentParser):
         command: Command = getattr(importlib.import_module(f"graph.commands.{module}"), name)
         command.add_arguments(self)
         parsed: tuple[Namespace, list[str]] = super().parse_known_args(args, namespace)
-        parsed[0].run = command.run
+        parsed[0].perform = command.run
         return parsed
 
 

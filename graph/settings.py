@@ -21,64 +21,79 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MGX_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     database_url: str = Field(
-        "sqlite+aiosqlite:///./mgx.db", description="Where everything is kept, as an SQLAlchemy URL."
+        default="sqlite+aiosqlite:///./mgx.db", description="Where everything is kept, as an SQLAlchemy URL."
     )
     database_synchronous: Literal["FULL", "NORMAL"] = Field(
-        "FULL",
+        default="FULL",
         description="SQLite's durability: FULL survives a power cut, NORMAL may lose the last commits to one.",
     )
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
-    dev: bool = Field(False, description="Turn on GraphiQL, introspection and suggestions wherever the server listens.")
-    insecure: bool = Field(
-        False, description="Listen on an address that is not loopback although there is no authentication."
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    dev: bool = Field(
+        default=False, description="Turn on GraphiQL, introspection and suggestions wherever the server listens."
     )
-    root_path: str = Field("", description="Path below which a proxy serves us, such as /mgx.")
+    insecure: bool = Field(
+        default=False, description="Listen on an address that is not loopback although there is no authentication."
+    )
+    root_path: str = Field(default="", description="Path below which a proxy serves us, such as /mgx.")
     trusted_proxies: Names = Field(
-        (), description="Addresses or networks, with commas, whose X-Forwarded-For is believed."
+        default=(), description="Addresses or networks, with commas, whose X-Forwarded-For is believed."
     )
     allowed_origins: Names = Field(
-        (), description="Exact origins, with commas, of web pages that may call the API, such as http://localhost:5173."
+        default=(),
+        description="Exact origins, with commas, of web pages that may call the API, such as http://localhost:5173.",
     )
     allowed_hosts: Names = Field(
-        (), description="Host names, with commas, under which the server is reached; on loopback its own are known."
+        default=(),
+        description="Host names, with commas, under which the server is reached; on loopback its own are known.",
     )
-    graphiql: bool | None = Field(None, description="Serve GraphiQL; by default on loopback and with --dev.")
+    graphiql: bool | None = Field(default=None, description="Serve GraphiQL; by default on loopback and with --dev.")
     introspection: bool | None = Field(
-        None, description="Answer questions about the schema; by default on loopback and with --dev."
+        default=None, description="Answer questions about the schema; by default on loopback and with --dev."
     )
     suggestions: bool | None = Field(
-        None, description='Say "Did you mean ..." in errors; by default on loopback and with --dev.'
+        default=None, description='Say "Did you mean ..." in errors; by default on loopback and with --dev.'
     )
 
-    teams: str = Field("", description="Teams of your own: name=package.module:factory, with commas.")
-    team_path: str = Field("", description="Folders, separated as in PATH, appended to the import path for teams.")
-    default_team: str = Field("playbook", description="Team of a task that names none.")
-    playbooks: Path | None = Field(None, description="Folder with playbooks of your own, *.yaml.")
-    default_playbook: str = Field("analyze-sales", description="Playbook of a task that names none.")
+    teams: str = Field(default="", description="Teams of your own: name=package.module:factory, with commas.")
+    team_path: str = Field(
+        default="", description="Folders, separated as in PATH, appended to the import path for teams."
+    )
+    default_team: str = Field(default="playbook", description="Team of a task that names none.")
+    playbooks: Path | None = Field(default=None, description="Folder with playbooks of your own, *.yaml.")
+    default_playbook: str = Field(default="analyze-sales", description="Playbook of a task that names none.")
 
-    max_concurrent_runs: int = Field(8, ge=1, le=1000, description="Runs worked on at once; the rest wait.")
+    max_concurrent_runs: int = Field(default=8, ge=1, le=1000, description="Runs worked on at once; the rest wait.")
     cancel_grace: float = Field(
-        10.0, ge=0.0, le=3600.0, description="Seconds that cancelled work gets to stop before it is closed by force."
+        default=10.0,
+        ge=0.0,
+        le=3600.0,
+        description="Seconds that cancelled work gets to stop before it is closed by force.",
     )
-    team_timeout: float = Field(3600.0, gt=0.0, description="Seconds that a team may say nothing before its run fails.")
-    max_artifact_bytes: int = Field(32 * 1024**2, ge=1, description="Size of one artifact at most.")
-    max_run_artifact_bytes: int = Field(256 * 1024**2, ge=1, description="Size of a run's artifacts together at most.")
+    team_timeout: float = Field(
+        default=3600.0, gt=0.0, description="Seconds that a team may say nothing before its run fails."
+    )
+    max_artifact_bytes: int = Field(default=32 * 1024**2, ge=1, description="Size of one artifact at most.")
+    max_run_artifact_bytes: int = Field(
+        default=256 * 1024**2, ge=1, description="Size of a run's artifacts together at most."
+    )
 
-    max_depth: int = Field(12, ge=1, description="Levels of an operation.")
-    max_aliases: int = Field(30, ge=0, description="Aliases of an operation.")
-    max_tokens: int = Field(2_000, ge=1, description="Tokens of a document.")
-    max_cost: int = Field(10_000, ge=1, description="Nodes that an operation may ask for.")
-    max_body_bytes: int = Field(1024**2, ge=1, description="Body of a request.")
-    max_message_bytes: int = Field(256 * 1024, ge=1, description="Message on a WebSocket.")
-    max_connections: int = Field(10_000, ge=1, description="WebSockets and event streams at once.")
-    max_connections_per_address: int = Field(300, ge=1, description="The same from one address.")
-    max_operations_per_socket: int = Field(100, ge=1, description="Operations at once on one WebSocket.")
-    query_timeout: float = Field(30.0, gt=0.0, description="Seconds that a query may take.")
-    init_timeout: float = Field(10.0, gt=0.0, description="Seconds a WebSocket gets to send connection_init.")
-    heartbeat: float = Field(15.0, gt=0.0, description="Seconds of silence after which a client hears a ping.")
+    max_depth: int = Field(default=12, ge=1, description="Levels of an operation.")
+    max_aliases: int = Field(default=30, ge=0, description="Aliases of an operation.")
+    max_tokens: int = Field(default=2_000, ge=1, description="Tokens of a document.")
+    max_cost: int = Field(default=10_000, ge=1, description="Nodes that an operation may ask for.")
+    max_body_bytes: int = Field(default=1024**2, ge=1, description="Body of a request.")
+    max_message_bytes: int = Field(default=256 * 1024, ge=1, description="Message on a WebSocket.")
+    max_connections: int = Field(default=10_000, ge=1, description="WebSockets and event streams at once.")
+    max_connections_per_address: int = Field(default=300, ge=1, description="The same from one address.")
+    max_operations_per_socket: int = Field(default=100, ge=1, description="Operations at once on one WebSocket.")
+    query_timeout: float = Field(default=30.0, gt=0.0, description="Seconds that a query may take.")
+    init_timeout: float = Field(default=10.0, gt=0.0, description="Seconds a WebSocket gets to send connection_init.")
+    heartbeat: float = Field(default=15.0, gt=0.0, description="Seconds of silence after which a client hears a ping.")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged, and above.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged, and above."
+    )
 
     @field_validator("trusted_proxies", "allowed_origins", "allowed_hosts", mode="before")
     @classmethod

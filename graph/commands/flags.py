@@ -23,6 +23,7 @@ def add_settings(parser: ArgumentParser, only: Collection[str] | None = None) ->
         parser: Of a command that calls `read_settings`.
         only: Names of the fields that get one; all of them by default.
     """
+    parser.usage = "%(prog)s [SETTING ...]"
     for name, field in Settings.model_fields.items():
         if only is None or name in only:
             _add(parser, name, field)
@@ -79,4 +80,4 @@ def _explain(detail: ErrorDetails, given: Collection[str]) -> str:
         return f"{message}."
     name = str(detail["loc"][0])
     source = flag(name) if name in given else variable(name)
-    return f"{source}: {message}, not {detail['input']!r}."
+    return f"{source} is {detail['input']!r}: {message}."
