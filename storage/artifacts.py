@@ -68,7 +68,7 @@ async def of_runs(session: Session, run_ids: Collection[str]) -> Mapping[str, Se
 async def content(session: Session, artifact: Artifact) -> AsyncIterator[bytes]:
     """Read an artifact's bytes, a statement for each chunk."""
     for number in range(-(-artifact.size // CHUNK)):
-        row = await session.row(_CHUNK, owner=artifact.tenant, sha256=artifact.sha256, number=number)
+        row = await session.constant(_CHUNK, owner=artifact.tenant, sha256=artifact.sha256, number=number)
         if row is None:
             raise LookupError(f"Artifact {artifact.id} is gone.")
         yield row[0]

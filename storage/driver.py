@@ -1,14 +1,17 @@
-"""aiosqlite with one hop to its thread for each statement.
+"""aiosqlite with as few hops to its thread as can be: a hop costs more than most of our statements.
 
-SQLAlchemy opens a cursor, executes, fetches and closes, and stock aiosqlite goes to the connection's thread and back
-for each of the four. A hop costs more than most of our statements; here one fetches everything there and then.
+SQLAlchemy opens a cursor, executes, fetches and closes, and stock aiosqlite goes to the thread of the connection for
+each of the four. Here a statement executes and fetches in one hop, and one whose outcome nobody waits for (a BEGIN, a
+change) is only handed over: it takes no hop at all. Should it fail, all that follows it fails with its error, up to the
+rollback.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -18,31 +21,53 @@ import aiosqlite
 Description = tuple[tuple[Any, ...], ...]
 
 
-class OneHopConnection(aiosqlite.Connection):
-    """An aiosqlite connection whose cursors hold their rows, and whose calls are never left half done.
+class PipelinedConnection(aiosqlite.Connection):
+    """An aiosqlite connection that can be handed statements, and whose calls are never left half done.
 
-    A call that was sent to the thread is waited for even when the task is cancelled meanwhile; the cancellation goes on
-    at the task's next wait. So SQLAlchemy never sees one inside a statement, where it would have to give the connection
-    up, and a commit is known to have happened or not.
+    A call that is waited for is so to its end, even when the task is cancelled meanwhile; the cancellation goes on at
+    the task's next wait. So SQLAlchemy never sees one inside a statement, where it would have to give up the
+    connection, and a commit is known to have happened or not.
     """
 
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, iter_chunk_size=64)
         self._thread.daemon = True  # a connection that was not closed must not keep the process alive
+        self._failure: Exception | None = None  # the thread's own
+        self.deferring = False
 
-    def cursor(self) -> OneHopCursor:  # type: ignore[override]  # what SQLAlchemy uses of a cursor, not all of aiosqlite's
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Hand over, without waiting, the statements that are executed in the block."""
+        self.deferring = True
+        try:
+            yield
+        finally:
+            self.deferring = False
+
+    def cursor(self) -> PipelinedCursor:  # type: ignore[override]  # what SQLAlchemy uses, not all of aiosqlite's
         """Open a cursor, without a hop."""
-        return OneHopCursor(self)
+        return PipelinedCursor(self)
 
     async def on_thread(self, call: Callable[[sqlite3.Connection], None]) -> None:
-        """Call something with the connection, on its thread."""
+        """Call something with the connection, on its thread, after all that was handed over."""
         await self._execute(call, self._conn)
 
+    def hand_over(self, call: Callable[[sqlite3.Connection], None], operation: str) -> None:
+        """Have something called with the connection, on its thread, without waiting for it."""
+        self._tx.put_nowait((None, partial(self._attempt, call, operation)))
+
+    async def rollback(self) -> None:
+        """Take back what the transaction did, if there is one, and forget that something in it failed; no hop."""
+        self._tx.put_nowait((None, self._roll_back))
+
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await self._wait_for(partial(self._unless_failed, partial(fn, *args, **kwargs)))
+
+    async def _wait_for(self, call: Callable[[], Any]) -> Any:
         if not self._running or not self._connection:
             raise ValueError("Connection closed")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._tx.put_nowait((future, partial(fn, *args, **kwargs)))
+        self._tx.put_nowait((future, call))
         cancelled = False
         while not future.done():
             try:
@@ -56,13 +81,35 @@ class OneHopConnection(aiosqlite.Connection):
             task.cancel()
         return future.result()
 
+    # On the connection's thread
 
-class OneHopCursor:
+    def _attempt(self, call: Callable[[sqlite3.Connection], None], operation: str) -> None:
+        if self._failure is None:
+            try:
+                call(self._conn)
+            except Exception as error:
+                error.add_note(f"It was handed over before: {operation}")
+                self._failure = error
+
+    def _unless_failed(self, call: Callable[[], Any]) -> Any:
+        if self._failure is not None:
+            raise self._failure
+        return call()
+
+    def _roll_back(self) -> None:
+        self._failure = None
+        try:
+            self._conn.rollback()
+        except sqlite3.Error as error:
+            self._failure = error
+
+
+class PipelinedCursor:
     """The part of a cursor that SQLAlchemy uses."""
 
     arraysize = 1
 
-    def __init__(self, connection: OneHopConnection) -> None:
+    def __init__(self, connection: PipelinedConnection) -> None:
         self._connection = connection
         self._rows: list[Any] = []
         self.description: Description | None = None
@@ -74,13 +121,11 @@ class OneHopCursor:
 
     async def execute(self, operation: str, parameters: Sequence[Any] = ()) -> Self:
         """Execute a statement and fetch its rows."""
-        await self._connection.on_thread(lambda connection: self._keep(connection.execute(operation, parameters)))
-        return self
+        return await self._send(lambda connection: connection.execute(operation, parameters), operation)
 
     async def executemany(self, operation: str, parameters: Iterable[Sequence[Any]]) -> Self:
         """Execute a statement once for each row of parameters."""
-        await self._connection.on_thread(lambda connection: self._keep(connection.executemany(operation, parameters)))
-        return self
+        return await self._send(lambda connection: connection.executemany(operation, parameters), operation)
 
     async def fetchall(self) -> list[Any]:
         """Return the rows."""
@@ -89,6 +134,13 @@ class OneHopCursor:
     async def close(self) -> None:
         """Let go of the rows."""
         self._rows = []
+
+    async def _send(self, call: Callable[[sqlite3.Connection], sqlite3.Cursor], operation: str) -> Self:
+        if self._connection.deferring:
+            self._connection.hand_over(lambda connection: call(connection).close(), operation)
+        else:
+            await self._connection.on_thread(lambda connection: self._keep(call(connection)))
+        return self
 
     def _keep(self, cursor: sqlite3.Cursor) -> None:
         try:
@@ -100,7 +152,7 @@ class OneHopCursor:
             cursor.close()
 
 
-async def connect(path: Path, *, busy_timeout: float) -> OneHopConnection:
+async def connect(path: Path, *, busy_timeout: float) -> PipelinedConnection:
     """Open a database file; statements outside BEGIN and COMMIT stand for themselves.
 
     Args:
@@ -108,7 +160,7 @@ async def connect(path: Path, *, busy_timeout: float) -> OneHopConnection:
         busy_timeout: Seconds to wait for another process's lock.
     """
     # Everything runs on the connection's thread; SQLAlchemy sets up its functions from wherever it is.
-    connection = OneHopConnection(
+    connection = PipelinedConnection(
         lambda: sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     )
     await connection

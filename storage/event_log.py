@@ -23,8 +23,7 @@ ENDINGS: Final = TERMINAL | {EventType.RUN_DELETED, EventType.TASK_DELETED}
 """Events that end a followed run or task."""
 
 _HEAD: Final = select(func.coalesce(func.max(events.c.pos), 0))
-_INSERT: Final = insert(events).returning(events.c.pos)
-_WRITTEN: Final = tuple(name for name in EVENT.fields if name != "pos")
+_INSERT: Final = insert(events)
 _BY_POS: Final = Ordering(("pos",))
 
 
@@ -100,18 +99,20 @@ class SqlEventReads:
 class SqlEventWrites:
     """Implements `domain.store.EventWrites`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, head: int) -> None:
+        """Append to a log whose newest event, before the transaction, is at `head`."""
         self._session = session
+        self.head = head
         self.appended: list[Event] = []
 
     async def append(self, events: Sequence[Event], /) -> None:
         """Add events; they are delivered after the commit, in this order."""
         if not events:
             return
-        rows = [{name: getattr(event, name) for name in _WRITTEN} for event in events]
-        places = await self._session.insert(_INSERT, rows)
-        # A database numbers the rows of one statement in their order but may return them in any.
-        self.appended += map(Event.at, events, sorted(place for (place,) in places))
+        placed = [event.at(pos) for pos, event in enumerate(events, self.head + 1)]
+        await self._session.execute(_INSERT, [EVENT.values(event) for event in placed])
+        self.head += len(placed)
+        self.appended += placed
 
 
 def _conditions(

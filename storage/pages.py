@@ -95,7 +95,7 @@ class Listing(Generic[T]):
             return {}
         window = self._window(request, ids)
         rows: dict[str, list[AnyRow]] = {parent: [] for parent in ids}
-        for row in await session.rows(self._rows_below(window, session.dialect), parents=ids):
+        for row in await session.rows(self._rows_below(window, await session.dialect()), parents=ids):
             rows[row[-1]].append(row)
         edges: dict[str, AnyRow] = {}
         if window.looks_beyond:

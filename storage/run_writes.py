@@ -12,6 +12,7 @@ from domain.fold import RunState
 from domain.model import Artifact, LogLine, Run, RunStatus
 from domain.transitions import FINAL
 from storage import artifacts, plans
+from storage.run_states import RunStates
 from storage.session import Session
 from storage.shapes import LOG_LINE, RUN
 from storage.sql import owned
@@ -71,13 +72,23 @@ _EXPIRE: Final = (
 class SqlRunWrites:
     """Implements `domain.store.RunWrites`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, states: RunStates) -> None:
         self._session = session
+        self._states = states
+        self._saved: dict[str, RunState] = {}
+
+    def committed(self) -> None:
+        """Remember the states that were written."""
+        self._states.keep(self._saved)
 
     async def lock(self, run_id: str, /) -> RunState | None:
         """Lock a run's row until the transaction ends, and read everything that decides about it."""
         row = await self._session.row(_LOCK, run_id=run_id)
-        return None if row is None else await plans.state_of(self._session, RUN.read(row))
+        if row is None:
+            return None
+        run = RUN.read(row)
+        known = None if run_id in self._saved else self._states.find(run)
+        return known or await plans.state_of(self._session, run)
 
     async def insert(self, state: RunState, /) -> None:
         """Add a run, with the plan that it carries over if it does."""
@@ -93,6 +104,7 @@ class SqlRunWrites:
         if before.run != run:
             await self._session.execute(_SAVE, {name: getattr(run, name) for name in _MOVING} | {"of_run": run.id})
         await plans.save(self._session, before, after)
+        self._saved[run.id] = after
 
     async def set_labels(self, run_id: str, labels: tuple[str, ...], /) -> None:
         """Replace a run's labels."""

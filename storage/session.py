@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import CursorResult, Executable, FromClause, Row, Table
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from storage.connections import Lease
 from storage.errors import translated
 
 T = TypeVar("T")
 Params: TypeAlias = Mapping[str, Any]
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+Result: TypeAlias = CursorResult[*tuple[Any, ...]]
 
 
 class Session:
@@ -24,15 +25,10 @@ class Session:
         tenant: Whose rows are seen; None sees all.
     """
 
-    def __init__(self, connection: AsyncConnection, tenant: str | None) -> None:
+    def __init__(self, lease: Lease, tenant: str | None) -> None:
         self.tenant = tenant
-        self._connection = connection
+        self._lease = lease
         self._turn = asyncio.Lock()
-
-    @property
-    def dialect(self) -> str:
-        """Name of the database's dialect."""
-        return self._connection.dialect.name
 
     async def rows(self, statement: Executable, /, **params: Any) -> Sequence[AnyRow]:
         """Return a query's rows; the parameter `tenant` is always there.
@@ -40,30 +36,49 @@ class Session:
         Raises:
             StoreError: The database can't answer now.
         """
-        result = await self._run(statement, {"tenant": self.tenant, **params})
-        return result.all()
+        async with self._turn:
+            result = await self._run(statement, {"tenant": self.tenant, **params})
+            return result.all()
 
     async def row(self, statement: Executable, /, **params: Any) -> AnyRow | None:
         """Return a query's first row, None where there is none; raises as `rows`."""
         found = await self.rows(statement, **params)
         return found[0] if found else None
 
-    async def insert(self, statement: Executable, rows: Sequence[Params], /) -> Sequence[AnyRow]:
-        """Add rows and return what the statement asks of them; raises as `rows`."""
-        result = await self._run(statement, rows)
-        return result.all()
+    async def constant(self, statement: Executable, /, **params: Any) -> AnyRow | None:
+        """Return a row that never changes, as `row`, without holding a view for it.
+
+        So whoever takes long between such rows keeps no connection from others.
+        """
+        async with self._turn:
+            held = self._lease.is_taken
+            try:
+                return (await self._run(statement, params)).first()
+            finally:
+                if not held:
+                    await self._lease.give_back()
 
     async def execute(self, statement: Executable, params: Params | Sequence[Params], /) -> None:
-        """Execute a statement that changes something, once for each row of parameters; raises as `rows`."""
-        await self._run(statement, params)
+        """Execute a statement that changes something, once for each row of parameters.
 
-    async def _run(self, statement: Executable, params: Params | Sequence[Params]) -> CursorResult[*tuple[Any, ...]]:
+        It need not be done on return: a failure may come with a later statement or the commit.
+        """
         async with self._turn:
-            with translated():
-                result = await self._connection.execute(statement, params)
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                await asyncio.sleep(0)  # a cancellation that came meanwhile goes on here (see storage.driver)
-            return result
+            connection = await self._lease.take()
+            with connection.pipeline.deferred():
+                await self._run(statement, params)
+
+    async def dialect(self) -> str:
+        """Return the name of the database's dialect."""
+        return (await self._lease.take()).sql.dialect.name
+
+    async def _run(self, statement: Executable, params: Params | Sequence[Params]) -> Result:
+        connection = await self._lease.take()
+        with translated():
+            result = await connection.sql.execute(statement, params)
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            await asyncio.sleep(0)  # a cancellation that came meanwhile goes on here (see storage.driver)
+        return result
 
 
 class Shape(Generic[T]):

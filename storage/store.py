@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from sqlalchemy import event, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.events import Event
 from domain.model import Principal
 from domain.ports import Clock
-from storage import database, driver
+from storage import database
+from storage.connections import Connected, Lease, Pool, open_connection
 from storage.errors import translated
 from storage.migrate import migrate
+from storage.run_states import RunStates
 from storage.session import Session
 from storage.tables import log
-from storage.transactions import SqlReadTx, SqlWriteTx
+from storage.transactions import LogPlace, SqlReadTx, SqlWriteTx
 
 OnCommit = Callable[[Sequence[Event]], None]
 
@@ -52,32 +52,31 @@ class SqlStore:
     """Implements `domain.store.Store`; made by `open_store`."""
 
     def __init__(
-        self,
-        log_id: str,
-        writer: AsyncConnection,
-        readers: Sequence[AsyncConnection],
-        clock: Clock,
-        on_commit: OnCommit,
+        self, log: LogPlace, writer: Connected, readers: Sequence[Connected], clock: Clock, on_commit: OnCommit
     ) -> None:
-        self.log_id = log_id
-        self._writer = writer
-        self._writing = asyncio.Lock()
-        # Last in, first out: the connection used last has its pages in the cache.
-        self._readers: asyncio.LifoQueue[AsyncConnection] = asyncio.LifoQueue()
+        self._log = log
+        self._writer: Pool = asyncio.LifoQueue()
+        self._writer.put_nowait(writer)
+        self._readers: Pool = asyncio.LifoQueue()
         for reader in readers:
             self._readers.put_nowait(reader)
+        self._states = RunStates()
         self._clock = clock
         self._on_commit = on_commit
+
+    @property
+    def log_id(self) -> str:
+        """Name of this log."""
+        return self._log.log_id
 
     @asynccontextmanager
     async def read(self, principal: Principal, /) -> AsyncGenerator[SqlReadTx, None]:
         """Open a view for reading; all of it is of one moment, that of its first statement."""
-        connection = await self._readers.get()
+        lease = Lease(self._readers)
         try:
-            yield SqlReadTx(Session(connection, principal.tenant), self.log_id)
+            yield SqlReadTx(Session(lease, principal.tenant), self.log_id)
         finally:
-            await connection.rollback()
-            self._readers.put_nowait(connection)
+            await lease.give_back()
 
     @asynccontextmanager
     async def write(self, principal: Principal, /) -> AsyncGenerator[SqlWriteTx, None]:
@@ -87,18 +86,16 @@ class SqlStore:
             StoreBusyError: Another process held the database for too long.
             StoreFullError: The database can't grow or be written.
         """
-        async with self._writing:
-            tx = SqlWriteTx(Session(self._writer, principal.tenant), principal, self.log_id, self._clock)
-            try:
-                with translated():
-                    await self._writer.begin()
-                yield tx
-                with translated():
-                    await self._writer.commit()
-            except BaseException:
-                await self._writer.rollback()
-                raise
+        writer = await self._writer.get()
+        lease = Lease(self._writer, writer)
+        try:
+            tx = SqlWriteTx(Session(lease, principal.tenant), principal, self._log, self._states, self._clock)
+            yield tx
+            with translated():
+                await writer.sql.commit()
             tx.deliver(self._on_commit)
+        finally:
+            await lease.give_back()
 
 
 @asynccontextmanager
@@ -121,13 +118,20 @@ async def open_store(
         path = stack.enter_context(database.locate(url))
         stack.enter_context(database.owned(path))
         await asyncio.to_thread(_prepare, path)
-        writer = await _connect(stack, path, settings, "BEGIN IMMEDIATE", _writer_pragmas(settings))
+        writer = await stack.enter_async_context(
+            open_connection(
+                path, begin="BEGIN IMMEDIATE", pragmas=_writer_pragmas(settings), busy_timeout=settings.busy_timeout
+            )
+        )
         readers = [
-            await _connect(stack, path, settings, "BEGIN", ("PRAGMA query_only = ON",)) for _ in range(settings.readers)
+            await stack.enter_async_context(
+                open_connection(
+                    path, begin="BEGIN", pragmas=("PRAGMA query_only = ON",), busy_timeout=settings.busy_timeout
+                )
+            )
+            for _ in range(settings.readers)
         ]
-        log_id = (await writer.execute(select(log.c.log_id))).scalar_one()
-        await writer.rollback()
-        yield SqlStore(log_id, writer, readers, clock, on_commit)
+        yield SqlStore(await _log_place(writer.sql), writer, readers, clock, on_commit)
 
 
 def _prepare(path: Path) -> None:
@@ -140,23 +144,10 @@ def _writer_pragmas(settings: SqliteSettings) -> tuple[str, ...]:
     return pragmas if settings.max_pages is None else (*pragmas, f"PRAGMA max_page_count = {settings.max_pages}")
 
 
-async def _connect(
-    stack: AsyncExitStack, path: Path, settings: SqliteSettings, begin: str, pragmas: Sequence[str]
-) -> AsyncConnection:
-    """Open a connection for as long as the store; each has an engine of its own, since they begin differently."""
-    engine = create_async_engine(
-        "sqlite+aiosqlite://",
-        async_creator=lambda: driver.connect(path, busy_timeout=settings.busy_timeout),
-        poolclass=NullPool,
-    )
-    stack.push_async_callback(engine.dispose)
-    event.listen(engine.sync_engine, "connect", lambda connection, _record: _set_up(connection, pragmas))
-    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return await stack.enter_async_context(engine.connect())
-
-
-def _set_up(connection: DBAPIConnection, pragmas: Sequence[str]) -> None:
-    cursor = connection.cursor()
-    for pragma in pragmas:
-        cursor.execute(pragma)
-    cursor.close()
+async def _log_place(connection: AsyncConnection) -> LogPlace:
+    log_id = (await connection.execute(select(log.c.log_id))).scalar_one()
+    # SQLite keeps the highest key that an AUTOINCREMENT column ever had, also when its row is gone.
+    head = await connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+    place = LogPlace(log_id, head.scalar() or 0)
+    await connection.rollback()
+    return place

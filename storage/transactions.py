@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from domain.events import Event
@@ -12,12 +13,21 @@ from domain.ports import Clock
 from storage.event_log import SqlEventReads, SqlEventWrites
 from storage.idempotency import SqlIdempotencyWrites
 from storage.metrics import SqlMetricReads, SqlMetricWrites
+from storage.run_states import RunStates
 from storage.run_writes import SqlRunWrites
 from storage.runs import SqlRunReads
 from storage.session import Session
 from storage.tasks import SqlTaskReads, SqlTaskWrites
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class LogPlace:
+    """Which log this is, and the place of its newest event, ever: places are not given twice."""
+
+    log_id: str
+    head: int
 
 
 class SqlReadTx:
@@ -33,14 +43,15 @@ class SqlReadTx:
 class SqlWriteTx:
     """Implements `domain.store.WriteTx`."""
 
-    def __init__(self, session: Session, principal: Principal, log_id: str, clock: Clock) -> None:
+    def __init__(self, session: Session, principal: Principal, log: LogPlace, states: RunStates, clock: Clock) -> None:
         self.principal = principal
         self.tasks = SqlTaskWrites(session)
-        self.runs = SqlRunWrites(session)
+        self.runs = SqlRunWrites(session, states)
         self.metrics = SqlMetricWrites(session)
-        self.events = SqlEventWrites(session)
+        self.events = SqlEventWrites(session, log.head)
         self.idempotency = SqlIdempotencyWrites(session, principal, self.now)
-        self.read = SqlReadTx(session, log_id)
+        self.read = SqlReadTx(session, log.log_id)
+        self._log = log
         self._clock = clock
         self._now: datetime | None = None
         self._callbacks: list[Callable[[], None]] = []
@@ -60,6 +71,8 @@ class SqlWriteTx:
 
         What was committed stays so, whatever goes wrong here: it is logged, and the others are told.
         """
+        self._log.head = self.events.head
+        self.runs.committed()
         if self.events.appended:
             _call(lambda: on_commit(tuple(self.events.appended)))
         for callback in self._callbacks:

@@ -15,6 +15,60 @@ down_revision = None
 WORKABLE = sa.text("status IN ('PENDING', 'ANALYZING', 'RUNNING', 'CANCELLING') AND NOT held")
 WAITING = sa.text("status IN ('AWAITING_APPROVAL', 'CANCELLING') AND deadline IS NOT NULL")
 
+STATISTICS = {
+    "tasks": {
+        "sqlite_autoindex_tasks_1": "100000 1",
+        "ix_tasks_tenant_created_at_id": "100000 50000 1 1",
+        "ix_tasks_tenant_updated_at_id": "100000 50000 1 1",
+        "ix_tasks_tenant_folded_name_id": "100000 50000 2 1",
+        "ix_tasks_tenant_status_created_at_id": "100000 50000 10000 1 1",
+    },
+    "task_labels": {"task_labels": "100000 50000 500 1", "ix_task_labels_task_id": "100000 3"},
+    "runs": {
+        "sqlite_autoindex_runs_1": "1000000 1",
+        "sqlite_autoindex_runs_2": "1000000 100 1",
+        "ix_runs_tenant_created_at_id": "1000000 500000 1 1",
+        "ix_runs_tenant_started_at_id": "1000000 500000 1000 1",
+        "ix_runs_tenant_completed_at_id": "1000000 500000 1000 1",
+        "ix_runs_tenant_duration_id": "1000000 500000 1000 1",
+        "ix_runs_tenant_status_created_at_id": "1000000 500000 50000 1 1",
+        "ix_runs_task_id_created_at_id": "1000000 100 1 1",
+        "ix_runs_task_id_started_at_id": "1000000 100 10 1",
+        "ix_runs_task_id_completed_at_id": "1000000 100 10 1",
+        "ix_runs_task_id_duration_id": "1000000 100 10 1",
+        "ix_runs_workable": "1000 500 1 1",
+        "ix_runs_waiting": "1000 1 1",
+    },
+    "run_labels": {"run_labels": "1000000 500000 2000 1", "ix_run_labels_run_id": "1000000 3"},
+    "plans": {"sqlite_autoindex_plans_1": "1000000 1 1"},
+    "steps": {"sqlite_autoindex_steps_1": "10000000 10 10 1"},
+    "decisions": {"sqlite_autoindex_decisions_1": "1000000 1 1"},
+    "logs": {"logs": "50000000 50 1"},
+    "metrics": {
+        "sqlite_autoindex_metrics_1": "10000000 1",
+        "ix_metrics_tenant_timestamp_id": "10000000 5000000 2 1",
+        "ix_metrics_run_id_timestamp_id": "10000000 10 2 1",
+        "ix_metrics_run_id_name_timestamp_id": "10000000 10 4 1 1",
+        "ix_metrics_task_id_timestamp_id": "10000000 1000 2 1",
+        "ix_metrics_task_id_name_timestamp_id": "10000000 1000 200 2 1",
+    },
+    "artifacts": {
+        "sqlite_autoindex_artifacts_1": "1000000 1",
+        "ix_artifacts_run_id_created_at_id": "1000000 5 2 1",
+        "ix_artifacts_task_id": "1000000 500",
+        "ix_artifacts_tenant_sha256": "1000000 500000 2",
+    },
+    "events": {
+        "sqlite_autoindex_events_1": "30000000 30 1",
+        "ix_events_tenant_pos": "30000000 15000000 1",
+        "ix_events_task_id_pos": "30000000 3000 1",
+        "ix_events_run_id_pos": "30000000 30 1",
+    },
+}
+"""Rows of a large table, then how many share an index's first column, its first two ... (SQLite's sqlite_stat1).
+
+Of the columns that may be null most rows share the null, which is what those indexes are searched for."""
+
 
 def upgrade() -> None:
     _log()
@@ -31,6 +85,7 @@ def upgrade() -> None:
     _artifact_chunks()
     _events()
     _idempotency_keys()
+    _statistics()
 
 
 def _log() -> None:
@@ -330,3 +385,20 @@ def _idempotency_keys() -> None:
         sa.PrimaryKeyConstraint("tenant", "actor", "mutation", "key", name="pk_idempotency_keys"),
     )
     op.create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"])
+
+
+def _statistics() -> None:
+    """Tell SQLite's planner what the tables will be like, so that it takes the same, good plans from the first row on.
+
+    Without them it holds the tenant for as telling as a task's id. PostgreSQL gathers its own.
+    """
+    if op.get_bind().dialect.name != "sqlite":
+        return
+    op.execute("ANALYZE")  # makes the table; https://www.sqlite.org/optoverview.html#manual_control_of_query_plans
+    rows = [
+        {"tbl": table, "idx": index, "stat": stat}
+        for table, indexes in STATISTICS.items()
+        for index, stat in indexes.items()
+    ]
+    op.get_bind().execute(sa.text("DELETE FROM sqlite_stat1"))
+    op.get_bind().execute(sa.text("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (:tbl, :idx, :stat)"), rows)
