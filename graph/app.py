@@ -75,12 +75,18 @@ async def _artifact(request: Request) -> Response:
         "content-type": artifact.media_type,
         "etag": f'"{artifact.sha256}"',
     }
-    if request.headers.get("if-none-match") == headers["etag"]:
+    if _knows(request.headers.get("if-none-match", ""), headers["etag"]):
         return Response(status_code=304, headers=headers)
     headers["content-length"] = str(artifact.size)
     if request.method == "HEAD":
         return Response(headers=headers)
     return StreamingResponse(_content(application, artifact), headers=headers)
+
+
+def _knows(if_none_match: str, etag: str) -> bool:
+    """Compare as RFC 9110 §13.1.2 says: with any of a list, whether it is marked as weak or not, and `*` is any."""
+    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return not known.isdisjoint({etag, "*"})
 
 
 async def _content(application: Application, artifact: Artifact) -> AsyncIterator[bytes]:
