@@ -211,6 +211,8 @@ class Engine:
                     yield answer
                     if isinstance(answer, Failure):
                         return
+                    # A source that catches up and a client that keeps pace never wait; others are to have a turn.
+                    await asyncio.sleep(0)
         finally:
             self._subscribers -= 1
 

@@ -1,5 +1,6 @@
 """The engine without a transport: caches, memory, and what one event becomes."""
 
+import asyncio
 import gc
 import json
 import logging
@@ -82,6 +83,22 @@ async def test_a_long_subscription_of_objects_keeps_nothing_for_each_event(engin
                 objects.append(len(gc.get_objects()))
     assert number == 12_000
     assert objects[1] - objects[0] < 100
+
+
+async def test_a_source_that_never_waits_gives_others_their_turn(engine: Engine) -> None:
+    operation = prepared(engine, "subscription { count(to: 100) }")
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(count_turns())
+    assert len([answer async for answer in engine.subscribe(operation, None)]) == 100
+    other.cancel()
+    assert turns >= 100
 
 
 async def test_leaving_a_subscription_early_closes_its_source(engine: Engine) -> None:
