@@ -39,6 +39,7 @@ class Outlet:
         self._timeout = timeout
         self._turn = asyncio.Lock()
         self._closed = False
+        self._stalled = False
         self.last_sent = asyncio.get_running_loop().time()
 
     async def send(self, message: Message) -> None:
@@ -55,26 +56,33 @@ class Outlet:
                 async with asyncio.timeout(self._timeout):
                     await self._send(message)
             except TimeoutError:
-                self._closed = True
+                self._closed = self._stalled = True
                 raise SendStalledError from None
             except _GONE:
                 self._closed = True
                 raise OutletClosedError from None
             self.last_sent = asyncio.get_running_loop().time()
 
-    async def close(self, message: Message, seconds: float) -> None:
+    async def close(self, message: Message, seconds: float, *, final: bool) -> None:
         """Send a last message, ahead of all that wait; everyone else is refused from now on.
 
-        Where the server offers it, a connection that doesn't take even this is dropped: an orderly
-        close would wait for its reader for ever.
+        An orderly close waits until everything was taken, which a client that never reads puts off for
+        ever; so where the server offers it, what is left of the connection is dropped later.
+
+        Args:
+            message: ASGI.
+            seconds: For the message to be taken, and then for the connection to end.
+            final: Whether the connection ends with the message. If not, it is dropped only when its
+                client took nothing.
         """
         self._closed = True
         try:
             async with asyncio.timeout(seconds):
                 await self._send(message)
         except TimeoutError:
-            abort = self._scope.get("extensions", {}).get(ABORT_EXTENSION)
-            if abort is not None:
-                abort()
+            self._stalled = True
         except _GONE:
             return
+        abort = self._scope.get("extensions", {}).get(ABORT_EXTENSION)
+        if abort is not None and (final or self._stalled):
+            asyncio.get_running_loop().call_later(seconds, abort)

@@ -161,7 +161,7 @@ class _Socket:
         if self._closing is not None:
             reason = self._closing.reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
             message = {"type": "websocket.close", "code": self._closing.code, "reason": reason}
-            await self._outlet.close(message, self._options.close_timeout)
+            await self._outlet.close(message, self._options.close_timeout, final=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _converse(self) -> None:

@@ -59,7 +59,8 @@ async def stream(
             task.cancel()
         outcomes = await asyncio.gather(pump, *others, return_exceptions=True)
         _log_unexpected(outcomes)
-    await outlet.close({"type": "http.response.body", "body": b"", "more_body": False}, options.close_timeout)
+    end = {"type": "http.response.body", "body": b"", "more_body": False}
+    await outlet.close(end, options.close_timeout, final=False)
 
 
 async def _pump(outlet: Outlet, headers: Iterable[tuple[str, str]], answers: AsyncGenerator[Answer, None]) -> None:

@@ -56,7 +56,7 @@ class TransportOptions:
         heartbeat: Silence of ours after which a `ping` or an SSE comment is sent.
         silence: Silence of the client after a `ping` before its socket is closed.
         send_timeout: How long a client may take nothing of what is sent to it.
-        close_timeout: How long a close message may take.
+        close_timeout: How long a close message may take, and the client to close its side.
         body_timeout: How long a request's body may take.
         connections: Sockets and streams at once.
         connections_per_address: The same for one client's address.

@@ -133,7 +133,7 @@ class Socket:
 async def until(condition: Callable[[], bool]) -> None:
     """Let the server's tasks run until something is so."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event to tell a client
+        while not condition():
             await asyncio.sleep(0)
 
 
