@@ -42,7 +42,8 @@ async def test_at_most_so_many_runs_work_at_once_by_priority_and_then_age(tmp_pa
     async with open_engine(tmp_path / "mgx.db", ScriptedTeams(script=Script(plan=gate.plan)), slots=2) as engine:
         task = await engine.task()
         runs = [await engine.start(task, config={"name": f"first-{i}"}) for i in range(2)]
-        await engine.until(runs[-1].id, EventType.ANALYSIS_START)
+        while gate.inside < 2:
+            await asyncio.sleep(0)
         for name, priority in (("low", -1), ("old", 0), ("young", 0), ("high", 9)):
             runs.append(await engine.start(task, config={"name": name}, priority=priority))
         gate.open.set()
