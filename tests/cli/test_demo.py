@@ -1,78 +1,19 @@
 """`mgx demo` from its first line to its last, without a terminal and on one."""
 
-import os
-import pty
 import re
-import select
 import signal
 import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.cli.support import SECONDS, assert_one_line, mgx
-from tests.servers import MGX, environment, running_server
+from tests.cli.terminal import on_a_terminal
+from tests.servers import running_server
 
 ADDRESS = re.compile(r"GraphiQL\s+(http://127\.0\.0\.1:\d+)/graphiql")
-ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x1b]*\x1b\\|\r")
-
-
-class Terminal:
-    """A command on a terminal of its own, 80 columns wide."""
-
-    def __init__(self, process: subprocess.Popen[bytes], controller: int) -> None:
-        self.process = process
-        self.seen = ""
-        self._controller = controller
-
-    def read_until(self, text: str) -> str:
-        """Read on to a text and return everything since the last call."""
-        begin = len(self.seen)
-        while text not in self.seen[begin:]:
-            more = self._read()
-            assert more, f"The command ended before it said {text!r}:\n{self.seen}"
-            self.seen += more
-        return self.seen[begin:]
-
-    def read_rest(self) -> None:
-        while more := self._read():
-            self.seen += more
-
-    def type(self, text: str) -> None:
-        os.write(self._controller, text.encode())
-
-    def _read(self) -> str:
-        readable, _, _ = select.select([self._controller], [], [], SECONDS)
-        assert readable, f"The command says nothing more:\n{self.seen}"
-        try:
-            return ESCAPES.sub("", os.read(self._controller, 65536).decode(errors="replace"))
-        except OSError:  # EIO: nobody has the other side open any more
-            return ""
-
-
-@contextmanager
-def on_a_terminal(*arguments: str, cwd: Path, **env: str) -> Iterator[Terminal]:
-    controller, theirs = pty.openpty()
-    columns = {"COLUMNS": "80", "LINES": "24", "TERM": "xterm-256color"}
-    process = subprocess.Popen(
-        [MGX, *arguments],
-        cwd=cwd,
-        env=environment(cwd, columns | env),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    try:
-        yield Terminal(process, controller)
-    finally:
-        process.terminate()
-        process.wait(SECONDS)
-        os.close(controller)
 
 
 def assert_ended(url: str) -> None:

@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from graph.cli import main
 from tests.cli.support import SECONDS, create_run, find_run, mgx, run_waiting, running
+from tests.cli.terminal import on_a_terminal
 from tests.servers import Server, start_server
 
 
@@ -31,6 +32,19 @@ def test_each_event_is_a_line_with_time_sequence_type_and_message(server: Server
     assert watch.out.splitlines() == [
         f"{event['timestamp']} {event['sequence']} {event['type']} {event['message']}" for event in events
     ]
+
+
+def test_on_a_terminal_the_whole_run_is_drawn(server: Server, tmp_path: Path) -> None:
+    run_id = run_waiting(server, steps=2, stepSeconds=0)
+    with on_a_terminal("watch", run_id, "--url", server.url, cwd=tmp_path) as watch:
+        watch.read_until("AWAITING_APPROVAL")
+        assert main(["approve", run_id, "--url", server.url]) == 0
+        shown = watch.read_until("COMPLETED")
+        watch.read_rest()
+        assert watch.process.wait(SECONDS) == 0
+    for part in ("Rehearse, run 1", "Step 1", "Step 2", "Log"):
+        assert part in watch.seen
+    assert "━" in shown
 
 
 def test_a_run_that_fails_ends_it_with_1(server: Server, tmp_path: Path) -> None:
