@@ -17,7 +17,6 @@ _PLAN: Final = """
 fragment PlanParts on Plan {
   version digest summary complexity feedback
   steps { key title detail assignee status }
-  changes { kind stepKey }
 }
 """
 

@@ -19,7 +19,6 @@ PLAN = {
         {"key": "one", "title": "First", "detail": "run one\n\nAt most 5 s.", "assignee": "Alex", "status": "PENDING"},
         {"key": "two", "title": "Second", "detail": "run two", "assignee": "Bob", "status": "PENDING"},
     ],
-    "changes": [],
 }
 
 
