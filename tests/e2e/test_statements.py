@@ -1,0 +1,143 @@
+"""How many SQL statements a query costs: one for each field of a level, however many objects the level has."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import Connection, Engine, event
+
+from domain import feed, runner
+from tests.e2e.client import Api
+from tests.e2e.server import serving
+from tests.e2e.work import QUICK, new_run, new_task
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SIZE = 10
+LEAVES = {
+    "task": "{ name }",
+    "plan": "{ version steps { key } }",
+    "plans": "{ version }",
+    "planVersion(version: 1)": "{ version }",
+    "decisions": "{ kind }",
+    "metrics(first: 2)": "{ nodes { value } }",
+    "metricSummaries": "{ name avg }",
+    'metricSeries(name: "rehearsal_1", maxPoints: 2)': "{ value }",
+    "logs(first: 2)": "{ nodes { message } }",
+    "artifacts": "{ name }",
+    "events(first: 2)": "{ nodes { type task { id } ... on RunEvent { run { id } } } }",
+}
+FREE = {
+    "retryOf": "{ id }",
+    "usage": "{ requests }",
+    "allowedActions": "",
+    "eventCursor": "",
+    "duration": "",
+    "failure": "{ code }",
+}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A server with ten tasks of ten runs, and nothing that looks at its database by itself."""
+
+    api: Api
+    engines: set[Engine]
+
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """Collect what is executed in the block."""
+        seen: list[str] = []
+
+        def note(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+            if connection.engine in self.engines:
+                seen.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+
+    async def cost(self, query: str) -> int:
+        """Return how many statements a query takes."""
+        with self.statements() as seen:
+            await self.api.ask(query)
+        return len([statement for statement in seen if statement.lstrip("( ").upper().startswith(("SELECT", "WITH"))])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Filled]:
+    engines: set[Engine] = set()
+
+    def note(connection: Connection) -> None:
+        engines.add(connection.engine)
+
+    folder = tmp_path_factory.mktemp("statements")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feed, "POLL_SECONDS", 3600.0)
+        patch.setattr(runner, "LONGEST_SLEEP", 3600.0)
+        event.listen(Engine, "engine_connect", note)
+        async with serving(folder, database_synchronous="NORMAL", max_concurrent_runs=20) as served:
+            start = (await served.api.ask("{ eventCursor }"))["eventCursor"]
+            config = {**QUICK, "steps": 1, "artifactsPerStep": 1}
+            for task in [await new_task(served.api, config=config) for _ in range(SIZE)]:
+                for _ in range(SIZE):
+                    await new_run(served.api, task, autoApprove=True)
+            async with served.api.following("allEvents", after=start, types=["COMPLETION"]) as events:
+                for _ in range(SIZE * SIZE):
+                    await anext(events)
+            event.remove(Engine, "engine_connect", note)
+            yield Filled(served.api, engines)
+
+
+def tree(size: int, below: str) -> str:
+    return f"{{ tasks(first: {size}) {{ nodes {{ name runs(first: {size}) {{ nodes {{ number {below} }} }} }} }} }}"
+
+
+@pytest.mark.parametrize("field", LEAVES)
+async def test_a_field_of_a_hundred_runs_is_one_statement(filled: Filled, field: str) -> None:
+    base = await filled.cost(tree(SIZE, ""))
+    assert base == 2, "tasks, and their runs"
+    levels = 2 if field.startswith("plan") else 3 if field.startswith("events") else 1  # steps; tasks and runs
+    assert await filled.cost(tree(SIZE, f"{field} {LEAVES[field]}")) - base == levels
+
+
+@pytest.mark.parametrize("field", FREE)
+async def test_what_a_run_knows_itself_costs_nothing(filled: Filled, field: str) -> None:
+    assert await filled.cost(tree(SIZE, f"{field} {FREE[field]}")) == 2
+
+
+async def test_a_deep_query_costs_the_same_for_four_runs_and_for_a_hundred(filled: Filled) -> None:
+    below = " ".join(f"{field} {selection}" for field, selection in {**LEAVES, **FREE}.items())
+    of_task = "latestRun { id } metricSummaries { name } events(first: 1) { nodes { type } }"
+    query = tree(SIZE, below).replace("name runs", f"name {of_task} runs", 1)
+    smaller = tree(2, below).replace("name runs", f"name {of_task} runs", 1)
+    assert await filled.cost(query) == await filled.cost(smaller) <= 20
+
+
+@pytest.mark.parametrize(
+    ("query", "counted"),
+    [
+        ("{ tasks(first: 1) { nodes { id } %s } }", "totalCount"),
+        ("{ runs(first: 1) { nodes { id } %s } }", "totalCount"),
+        ("{ metrics(first: 1) { nodes { id } %s } }", "totalCount"),
+        ("{ tasks(first: 1) { nodes { runs(first: 1) { nodes { id } %s } } } }", "totalCount"),
+    ],
+)
+async def test_a_list_is_counted_only_when_that_is_selected(filled: Filled, query: str, counted: str) -> None:
+    with filled.statements() as without:
+        await filled.api.ask(query % "")
+    assert not any("count(" in statement for statement in without)
+    with filled.statements() as with_count:
+        await filled.api.ask(query % counted)
+    assert any("count(" in statement for statement in with_count)
+
+
+async def test_ids_of_one_kind_are_looked_up_together(filled: Filled) -> None:
+    ids = [node["id"] for node in (await filled.api.ask("{ runs(first: 50) { nodes { id } } }"))["runs"]["nodes"]]
+    quoted = ", ".join(f'"{id_}"' for id_ in ids)
+    assert await filled.cost(f"{{ nodes(ids: [{quoted}]) {{ id ... on Run {{ task {{ name }} }} }} }}") == 2
