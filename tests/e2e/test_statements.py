@@ -63,10 +63,13 @@ class Filled:
             event.remove(Engine, "before_cursor_execute", note)
 
     async def cost(self, query: str) -> int:
-        """Return how many statements a query takes."""
-        with self.statements() as seen:
-            await self.api.ask(query)
-        return len([statement for statement in seen if statement.lstrip("( ").upper().startswith(("SELECT", "WITH"))])
+        """Return how many statements a query takes; the least of three, as the engine may look for work meanwhile."""
+        counts = []
+        for _ in range(3):
+            with self.statements() as seen:
+                await self.api.ask(query)
+            counts.append(len([one for one in seen if one.lstrip("( ").upper().startswith(("SELECT", "WITH"))]))
+        return min(counts)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
