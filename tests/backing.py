@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from pwd import getpwnam
 from signal import SIGKILL, SIGQUIT, Signals
 from typing import Any, Final, TypeVar
 
@@ -115,17 +116,8 @@ class PostgresServer(Backing):
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run one statement on a connection of its own; return its rows, a line each with `|` between columns."""
-        command = [
-            _postgres_program("psql"),
-            "-XAtq",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-d",
-            self.url(database),
-            "-c",
-            statement,
-        ]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        options = ["-XAtq", "--set=ON_ERROR_STOP=1", f"--dbname={self.url(database)}", f"--command={statement}"]
+        done = subprocess.run([_postgres_program("psql"), *options], check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -212,7 +204,7 @@ def has_redis() -> bool:
 
 # PostgreSQL refuses to run as root, and no server of a test needs to.
 _AS_NOBODY: Final[dict[str, Any]] = (
-    {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+    {"user": "nobody", "group": getpwnam("nobody").pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from tests.backing import Backing, PostgresServer, RedisServer, running
+from tests.backing import Backing, PostgresServer, RedisServer, has_redis, running
 
 
 def test_each_test_has_a_database_of_its_own(postgres: PostgresServer, postgres_database: str) -> None:
@@ -35,7 +35,10 @@ def test_redis_answers_again_after_it_was_killed(redis: RedisServer) -> None:
         assert client.get("gone") is None
 
 
-@pytest.mark.parametrize("kind", [PostgresServer, RedisServer])
+@pytest.mark.parametrize(
+    "kind",
+    [PostgresServer, pytest.param(RedisServer, marks=pytest.mark.skipif(not has_redis(), reason="there is no Redis"))],
+)
 def test_nothing_stays_behind_when_a_server_ends(kind: type[Backing]) -> None:
     with running(kind) as server:
         folder = server.folder
