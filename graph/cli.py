@@ -86,7 +86,6 @@ def _collecting_later() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
         gc.enable()
 
 

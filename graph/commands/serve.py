@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ def _run(arguments: Namespace) -> int:
     settings = read_settings(arguments)
     configure_logging(settings.log_level)
     sys.path += [folder for folder in settings.team_path.split(os.pathsep) if folder]
+    gc.freeze()  # what is imported by now stays; the collector need not look through it while we serve
     # What ends uvicorn in an orderly way should do so before and after it as well.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
