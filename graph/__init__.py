@@ -1,0 +1,1 @@
+"""The GraphQL edge: schema, transports, settings, command line, and the composition root."""

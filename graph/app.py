@@ -15,8 +15,8 @@ from domain.errors import StoreError
 from domain.model import ANONYMOUS, Artifact
 from graph.bootstrap import Application
 from graph.graphiql import graphiql_routes
-from graph.origins import HostCheck
-from graph.routes import graphql_routes
+from graph.transport.origins import HostCheck
+from graph.transport.routes import graphql_routes
 
 # Whatever a team calls its file, a browser must not run it with our origin's rights.
 _ARTIFACT_HEADERS: Final = {

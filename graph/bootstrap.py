@@ -20,14 +20,14 @@ from domain.services.runs import RunService
 from domain.services.tasks import TaskService
 from domain.services.work import WorkService
 from graph.clock import SystemClock
-from graph.connections import Shutdown
 from graph.context import Context, Services
-from graph.engine import Engine, EngineOptions
-from graph.limits import Limits
-from graph.origins import LOOPBACK_HOSTS
+from graph.execution.engine import Engine, EngineOptions
+from graph.execution.limits import Limits
 from graph.schema import build_schema
 from graph.settings import Settings
-from graph.transport import RequestInfo, Transport, TransportOptions
+from graph.transport.connections import Shutdown
+from graph.transport.origins import LOOPBACK_HOSTS
+from graph.transport.shared import RequestInfo, Transport, TransportOptions
 from storage.bell import open_bell
 from storage.store import SqliteSettings, open_store
 from teams.registry import Registry, parse_teams

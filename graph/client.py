@@ -17,8 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
-from graph.encoding import decode, encode
-from graph.frames import SUBPROTOCOL
+from graph.execution.encoding import decode, encode
+from graph.transport.frames import SUBPROTOCOL
 
 Data: TypeAlias = Mapping[str, Any]
 """What an operation answered, or an event of it."""

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from graph.origins import Origins
+from graph.transport.origins import Origins
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """A list given as one text with commas."""

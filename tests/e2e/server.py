@@ -11,8 +11,8 @@ import uvicorn
 
 from graph.app import create_app
 from graph.bootstrap import Application, open_application
-from graph.server import HttpProtocol, SocketProtocol
 from graph.settings import Settings
+from graph.transport.server import HttpProtocol, SocketProtocol
 from tests.e2e.client import PATIENCE, Api
 
 

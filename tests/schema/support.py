@@ -15,7 +15,7 @@ from domain.feed import FeedStatistics
 from domain.model import ANONYMOUS, Principal
 from domain.ports import TeamInfo
 from graph.context import Context, Services
-from graph.engine import Answer, Engine, EngineOptions, Failure, Operation, Request
+from graph.execution.engine import Answer, Engine, EngineOptions, Failure, Operation, Request
 from graph.schema import build_schema
 
 NOW: Final = datetime(2026, 11, 23, 13, tzinfo=UTC)

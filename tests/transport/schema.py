@@ -10,7 +10,7 @@ from strawberry.scalars import JSON
 from strawberry.types import Info
 
 from graph.errors import ErrorCode, RequestError
-from graph.transport import RequestInfo
+from graph.transport.shared import RequestInfo
 
 
 @dataclass

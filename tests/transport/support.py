@@ -14,11 +14,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
-from graph.connections import Shutdown
-from graph.engine import Engine, EngineOptions
-from graph.routes import graphql_routes
-from graph.server import HttpProtocol, SocketProtocol
-from graph.transport import Authorizer, RequestInfo, Transport, TransportOptions, everybody
+from graph.execution.engine import Engine, EngineOptions
+from graph.transport.connections import Shutdown
+from graph.transport.routes import graphql_routes
+from graph.transport.server import HttpProtocol, SocketProtocol
+from graph.transport.shared import Authorizer, RequestInfo, Transport, TransportOptions, everybody
 from tests.transport import schema
 
 JSON = "application/json"

@@ -10,7 +10,7 @@ from contextlib import aclosing
 import pytest
 import strawberry
 
-from graph.engine import Engine, EngineOptions, Failure, Operation, Request, Result
+from graph.execution.engine import Engine, EngineOptions, Failure, Operation, Request, Result
 from tests.transport import schema
 
 

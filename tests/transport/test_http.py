@@ -7,10 +7,10 @@ import logging
 import httpx
 import pytest
 
-from graph.engine import EngineOptions
 from graph.errors import ErrorCode, RequestError
-from graph.limits import Limits
-from graph.transport import TransportOptions
+from graph.execution.engine import EngineOptions
+from graph.execution.limits import Limits
+from graph.transport.shared import TransportOptions
 from tests.transport.support import EVENTS, GRAPHQL, JSON, Server, serve
 
 URQL = (

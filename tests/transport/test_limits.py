@@ -3,8 +3,8 @@
 import pytest
 from graphql import get_introspection_query
 
-from graph.engine import Engine, EngineOptions, Failure, Operation, Request
-from graph.limits import Limits
+from graph.execution.engine import Engine, EngineOptions, Failure, Operation, Request
+from graph.execution.limits import Limits
 from tests.transport import schema
 
 

@@ -5,9 +5,9 @@ import logging
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from graph.connections import Proxies
-from graph.origins import HostCheck, Origins
-from graph.transport import TransportOptions
+from graph.transport.connections import Proxies
+from graph.transport.origins import HostCheck, Origins
+from graph.transport.shared import TransportOptions
 from tests.transport.support import EVENTS, JSON, Server, serve
 
 APP = "https://app.example:8443"

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from graph.engine import EngineOptions
 from graph.errors import ErrorCode, RequestError
-from graph.limits import Limits
-from graph.transport import RequestInfo, TransportOptions
+from graph.execution.engine import EngineOptions
+from graph.execution.limits import Limits
+from graph.transport.shared import RequestInfo, TransportOptions
 from tests.transport.support import Server, Socket, serve, until
 
 INIT = {"type": "connection_init"}
@@ -363,7 +363,9 @@ async def test_whatever_is_sent_the_socket_lives_or_closes_with_a_code_of_the_pr
         # A last message that closes in any state.
         await socket.connection.send("[]")
         assert await socket.closed() in {4400, 4401, 4409, 4429}
-    assert [record for record in caplog.records if record.name in {"uvicorn.error", "asyncio", "graph.sse"}] == []
+    assert [
+        record for record in caplog.records if record.name in {"uvicorn.error", "asyncio", "graph.transport.sse"}
+    ] == []
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from graph.errors import ErrorCode, RequestError
-from graph.transport import TransportOptions
+from graph.transport.shared import TransportOptions
 from tests.transport.support import EVENTS, JSON, Events, Server, serve, until
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from graph.encoding import encode
 from graph.errors import ErrorCode
+from graph.execution.encoding import encode
 
 JSON: Final = "application/json"
 

@@ -11,10 +11,10 @@ from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from graph.connections import Connections, Proxies, Shutdown
-from graph.engine import Answer, Engine, Failure, Operation
 from graph.errors import RequestError, internal
-from graph.origins import Origins
+from graph.execution.engine import Answer, Engine, Failure, Operation
+from graph.transport.connections import Connections, Proxies, Shutdown
+from graph.transport.origins import Origins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

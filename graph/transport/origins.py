@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph.responses import refuse
+from graph.transport.responses import refuse
 
 _log = logging.getLogger(__name__)
 

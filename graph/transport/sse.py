@@ -12,10 +12,10 @@ from typing import Final
 
 from starlette.types import Receive
 
-from graph.engine import Answer
-from graph.outlet import Outlet, OutletClosedError, SendStalledError
-from graph.responses import Exchange
-from graph.transport import Transport
+from graph.execution.engine import Answer
+from graph.transport.outlet import Outlet, OutletClosedError, SendStalledError
+from graph.transport.responses import Exchange
+from graph.transport.shared import Transport
 
 _log = logging.getLogger(__name__)
 

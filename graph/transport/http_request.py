@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from graph.encoding import decode
-from graph.engine import Request
-from graph.responses import JSON
+from graph.execution.encoding import decode
+from graph.execution.engine import Request
+from graph.transport.responses import JSON
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -33,10 +33,10 @@ from graphql import (
 )
 from strawberry.execution import optimized_is_awaitable
 
-from graph.documents import Document, Documents, InvalidDocumentError
-from graph.encoding import encode
 from graph.errors import ErrorCode, RequestError, coded, internal, public
-from graph.limits import Limits
+from graph.execution.documents import Document, Documents, InvalidDocumentError
+from graph.execution.encoding import encode
+from graph.execution.limits import Limits
 
 # Answers to a variable that holds a thousand wrong things help nobody.
 _MOST_VARIABLE_ERRORS: Final = 10

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
-from graph.encoding import decode, encode
-from graph.engine import Failure, Result
+from graph.execution.encoding import decode, encode
+from graph.execution.engine import Failure, Result
 
 SUBPROTOCOL: Final = "graphql-transport-ws"
 

@@ -18,7 +18,7 @@ from graphql import (
 )
 
 from graph.errors import LimitExceededError
-from graph.limits import MOST_NESTING, Limits
+from graph.execution.limits import MOST_NESTING, Limits
 
 
 def check_overlaps(document: DocumentNode, limits: Limits) -> None:

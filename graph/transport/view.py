@@ -7,15 +7,15 @@ from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from graph.connections import TooManyConnectionsError
-from graph.encoding import encode
-from graph.engine import Answer, Failure, Operation, Request, Result
 from graph.errors import ErrorCode, internal
-from graph.http_request import ClientGoneError, HttpRefusedError, given_request_id, read_get, read_post
-from graph.negotiation import MediaType, negotiate
-from graph.responses import Exchange, refuse, respond
-from graph.sse import stream
-from graph.transport import Transport, new_request_id
+from graph.execution.encoding import encode
+from graph.execution.engine import Answer, Failure, Operation, Request, Result
+from graph.transport.connections import TooManyConnectionsError
+from graph.transport.http_request import ClientGoneError, HttpRefusedError, given_request_id, read_get, read_post
+from graph.transport.negotiation import MediaType, negotiate
+from graph.transport.responses import Exchange, refuse, respond
+from graph.transport.shared import Transport, new_request_id
+from graph.transport.sse import stream
 
 _ALLOW: Final = ("allow", "GET, POST, OPTIONS")
 

@@ -20,8 +20,8 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.errors import ErrorCode, RequestError
-from graph.limits import Limits, Price, price
-from graph.overlaps import check_overlaps
+from graph.execution.limits import Limits, Price, price
+from graph.execution.overlaps import check_overlaps
 
 # A syntax tree takes a hundred times the memory of its text.
 _CACHED_DOCUMENTS: Final = 1_000

@@ -2,9 +2,9 @@
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from graph.socket import SocketView
-from graph.transport import Transport
-from graph.view import HttpView
+from graph.transport.shared import Transport
+from graph.transport.socket import SocketView
+from graph.transport.view import HttpView
 
 
 def graphql_routes(transport: Transport, path: str = "/graphql") -> list[BaseRoute]:

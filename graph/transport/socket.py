@@ -21,10 +21,10 @@ from typing import Final, assert_never
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
-from graph.connections import TooManyConnectionsError
-from graph.engine import Answer, Failure, Operation, Request
 from graph.errors import ErrorCode, LimitExceededError, RequestError, internal
-from graph.frames import (
+from graph.execution.engine import Answer, Failure, Operation, Request
+from graph.transport.connections import TooManyConnectionsError
+from graph.transport.frames import (
     ACK,
     PING,
     SUBPROTOCOL,
@@ -41,9 +41,9 @@ from graph.frames import (
     pong,
     tail,
 )
-from graph.outlet import Outlet, OutletClosedError, SendStalledError
-from graph.responses import refuse
-from graph.transport import Transport, new_request_id
+from graph.transport.outlet import Outlet, OutletClosedError, SendStalledError
+from graph.transport.responses import refuse
+from graph.transport.shared import Transport, new_request_id
 
 _log = logging.getLogger(__name__)
 

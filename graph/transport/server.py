@@ -1,13 +1,13 @@
 """Uvicorn's protocols with one thing more: an application may drop a connection.
 
 An orderly close waits until the client has taken what is buffered, which a client that never reads
-prolongs for ever. The ASGI extension `graph.outlet.ABORT_EXTENSION` drops it.
+prolongs for ever. The ASGI extension `graph.transport.outlet.ABORT_EXTENSION` drops it.
 """
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from graph.outlet import ABORT_EXTENSION
+from graph.transport.outlet import ABORT_EXTENSION
 
 
 class HttpProtocol(HttpToolsProtocol):

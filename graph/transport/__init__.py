@@ -1,0 +1,1 @@
+"""How requests come and answers leave: HTTP, Server-Sent Events and graphql-transport-ws, as plain ASGI."""
