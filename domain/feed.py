@@ -197,7 +197,7 @@ class Feed:
 
     async def _listen(self) -> None:
         async for pos in self._bell.listen():
-            if pos > self._position:
+            if pos is None or pos > self._position:
                 self._rung.set()
 
     async def _tail(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Protocol
 
 from domain.model import JsonObject, Plan, Run
@@ -20,15 +21,42 @@ class Clock(Protocol):
         ...
 
 
+class BellState(Enum):
+    """Whether rings reach other processes."""
+
+    CONNECTED = "connected"
+    DEGRADED = "degraded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BellStatus:
+    """How a bell is.
+
+    Attributes:
+        state: Whether it works.
+        since: When it came to be so.
+        rebuilds: How often it has come back.
+    """
+
+    state: BellState
+    since: datetime
+    rebuilds: int
+
+
 class Bell(Protocol):
     """Tells that something happened; losing a ring must be harmless, since the log is the truth."""
+
+    @property
+    def status(self) -> BellStatus:
+        """How the bell is now."""
+        ...
 
     def ring(self, pos: int, /) -> None:
         """Say that the log has grown to a place; returns at once."""
         ...
 
-    def listen(self) -> AsyncIterator[int]:
-        """Yield the places that were rung."""
+    def listen(self) -> AsyncIterator[int | None]:
+        """Yield the places that were rung; None where rings may have been lost, so that the log must be looked at."""
         ...
 
 

@@ -50,7 +50,10 @@ async def _healthz(_: Request) -> Response:
 
 
 async def _readyz(request: Request) -> Response:
-    """Say whether the server serves: its store can be read, and it is not about to end."""
+    """Say whether the server serves: its store can be read, and it is not about to end.
+
+    A bell that is degraded makes news of other processes late by a second, which is no reason to send clients away.
+    """
     application: Application = request.app.state.application
     if application.transport.shutdown.begun:
         return JSONResponse({"status": "ending"}, status_code=503)
@@ -59,7 +62,7 @@ async def _readyz(request: Request) -> Response:
             await tx.events.head()
     except StoreError as error:
         return JSONResponse({"status": "unavailable", "reason": str(error)}, status_code=503)
-    return JSONResponse({"status": "ready"})
+    return JSONResponse({"status": "ready", "bell": application.bell.status.state.value})
 
 
 async def _artifact(request: Request) -> Response:

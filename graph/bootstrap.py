@@ -13,6 +13,7 @@ from domain.executor import Executor
 from domain.feed import Feed
 from domain.ids import IdFactory
 from domain.model import ANONYMOUS
+from domain.ports import Bell
 from domain.runner import Runner
 from domain.services.changes import RunChanges
 from domain.services.metrics import MetricService
@@ -39,12 +40,14 @@ class Application:
 
     Attributes:
         transport: Answers GraphQL; its `shutdown` ends open connections.
+        bell: Tells other processes of news; its `status` says whether they hear.
         hosts: Names under which the server may be reached; None allows any.
     """
 
     settings: Settings
     services: Services
     transport: Transport
+    bell: Bell
     serves_graphiql: bool
     hosts: frozenset[str] | None
 
@@ -55,7 +58,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
 
     Raises:
         TeamSetupError: A team can't be registered.
-        StorageError: The database can't be opened.
+        StorageError: The database can't be opened, or the bus of the bell is none that we know.
     """
     clock, ids = SystemClock(), IdFactory()
     teams = Registry(
@@ -64,7 +67,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
     instance = f"mgx-{secrets.token_hex(4)}"
     runner = Runner(slots=settings.max_concurrent_runs)
     async with AsyncExitStack() as stack:
-        bell = await stack.enter_async_context(open_bell())
+        bell = await stack.enter_async_context(open_bell(settings.bus_url))
 
         def deliver(events: Sequence[Event]) -> None:
             feed.publish(events)
@@ -111,6 +114,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
             settings=settings,
             services=services,
             transport=transport,
+            bell=bell,
             serves_graphiql=settings.serves_graphiql,
             hosts=_hosts(settings),
         )

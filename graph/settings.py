@@ -27,6 +27,10 @@ class Settings(BaseSettings):
         default="FULL",
         description="SQLite's durability: FULL survives a power cut, NORMAL may lose the last commits to one.",
     )
+    bus_url: str = Field(
+        default="memory://",
+        description="What rings at other processes: redis://HOST, postgresql://HOST/DATABASE, memory:// for none.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
     dev: bool = Field(

@@ -232,7 +232,7 @@ class TestHealth:
     async def test_a_server_that_serves_is_ready(self, api: Api) -> None:
         assert (await api.http.get(f"{api.base}/healthz")).status_code == 200
         ready = await api.http.get(f"{api.base}/readyz")
-        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready", "bell": "connected"})
 
     async def test_a_server_that_is_about_to_end_is_not_ready(self, tmp_path: Path) -> None:
         async with serving(tmp_path) as served:
