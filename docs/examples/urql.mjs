@@ -10,7 +10,6 @@ export async function follow(url, runId, show) {
   const socket = connect(url);
   const client = new Client({
     url,
-    preferGetMethod: false,
     exchanges: [
       fetchExchange,
       subscriptionExchange({
@@ -20,12 +19,12 @@ export async function follow(url, runId, show) {
       }),
     ],
   });
-  await new Promise((resolve, reject) => {
-    const { unsubscribe } = client.subscription(EVENTS, { runId }).subscribe(({ data, error, hasNext }) => {
+  await new Promise((resolve, reject) =>
+    client.subscription(EVENTS, { runId }).subscribe(({ data, error, hasNext }) => {
       if (error) reject(error);
       else if (hasNext === false) resolve(); // urql shows the last event a second time to say that it was the last
       else show(data.runEvents);
-    });
-  });
+    }),
+  );
   await socket.dispose();
 }
