@@ -131,7 +131,7 @@ async def test_a_body_that_is_no_request_is_refused_before_graphql(
 ) -> None:
     answer = await api.http.post(api.url, content=content, headers={"content-type": kind})
     assert answer.status_code == status
-    assert code(answer.json()["errors"][0]) in {"BAD_REQUEST", "LIMIT_EXCEEDED"}
+    assert code(answer.json()["errors"][0]) == "BAD_REQUEST"
 
 
 async def test_get_answers_queries_only(api: Api) -> None:
@@ -247,7 +247,7 @@ class TestWhoMayAsk:
 
     async def test_a_page_of_another_origin_is_refused_everywhere(self, api: Api) -> None:
         answer = await api.post("{ eventCursor }", origin="https://evil.example")
-        assert answer.status_code == 403
+        assert (answer.status_code, code(answer.json()["errors"][0])) == (403, "FORBIDDEN")
         assert "access-control-allow-origin" not in answer.headers
 
     async def test_an_allowed_page_gets_cors_and_its_socket(self, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ class TestWhoMayAsk:
     @pytest.mark.parametrize("path", ["/graphql", "/readyz", "/graphiql", "/artifacts/x"])
     async def test_a_foreign_name_for_this_machine_is_refused(self, api: Api, path: str) -> None:
         answer = await api.http.get(f"{api.base}{path}", headers={"host": "evil.example"})
-        assert answer.status_code == 403
+        assert (answer.status_code, code(answer.json()["errors"][0])) == (403, "FORBIDDEN")
 
     async def test_graphiql_and_introspection_can_be_turned_off(self, api: Api, tmp_path: Path) -> None:
         asked = "{ __schema { __typename } }"
