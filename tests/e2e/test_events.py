@@ -1,10 +1,12 @@
 """The log of events: what each tells, how it is listed, and what a cursor into it is good for."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.client import EVENT, PLAN, Api
+from tests.e2e.server import serving
 from tests.e2e.work import awaiting, cancelled, ended, new_task
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -205,3 +207,20 @@ async def test_a_mutations_cursor_is_behind_what_it_did(api: Api) -> None:
     payload = await api.mutate("cancelRun", {"runId": run["id"]}, "status eventCursor")
     assert payload["run"]["status"] == "CANCELLED"
     assert await api.life(run["id"], after=payload["run"]["eventCursor"]) == []
+
+
+async def test_a_cursor_stays_good_when_what_it_came_from_is_gone(api: Api) -> None:
+    run = await cancelled(api)
+    cursor = (await listed(api, "run", run["id"]))[1]["cursor"]
+    await api.do("deleteRun", runId=run["id"])
+    news = await listed(api, "task", run["taskId"], f'first: 100, after: "{cursor}"', "type")
+    assert news == [{"type": "RUN_DELETED"}]
+
+
+async def test_the_cursor_of_an_empty_log_is_its_beginning(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        cursor = (await served.api.ask("{ eventCursor }"))["eventCursor"]
+        task = await new_task(served.api)
+        async with served.api.following("allEvents", after=cursor) as events:
+            first = await anext(events)
+        assert (first["type"], first["taskId"]) == ("TASK_CREATED", task["id"])
