@@ -10,7 +10,8 @@ import pytest
 
 from domain.ports import BellState
 from storage.bell import open_bell
-from storage.bell_bus import BusUrlError
+from storage.bell_backend import TOPIC
+from storage.bell_bus import BusUrlError, bus_factory
 from storage.bell_message import Kind, Message
 from tests.backing import PostgresServer, RedisServer
 from tests.contract.bells import QUICK, WAIT_SECONDS, listening, until
@@ -122,8 +123,17 @@ class TestCoalescing:
             assert await then == 200
 
     async def test_pings_are_heard_by_nobody(self, network_url: str) -> None:
-        async with open_bell(network_url, timings=QUICK), open_bell(network_url) as bell, listening(bell) as ears:
-            await asyncio.sleep(4 * QUICK.ping)
+        async with (
+            open_bell(network_url, timings=QUICK),
+            open_bell(network_url) as bell,
+            listening(bell) as ears,
+            bus_factory(network_url)() as bus,
+            bus.subscribe(TOPIC) as everything,
+        ):
+            for _ in range(3):
+                message = Message.decode((await everything.get()).message)
+                assert message is not None
+                assert message.kind is Kind.PING
             bell.ring(1)
             await ears.hears(1)
             assert ears.heard == [1]
