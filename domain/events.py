@@ -71,7 +71,7 @@ class ResumeReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCreated:
-    """A run was created; `plan` is carried over by a retry from a step, which needs no planning."""
+    """A run was created; `plan` and `artifacts` are carried over by a retry from a step, which needs no planning."""
 
     number: int
     team: str
@@ -81,6 +81,7 @@ class RunCreated:
     priority: int
     retry_of: str | None = None
     plan: Plan | None = None
+    artifacts: tuple[Artifact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

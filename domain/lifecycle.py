@@ -29,6 +29,7 @@ from domain.hearing import cut, overhear, plain
 from domain.model import (
     POLICY,
     ApprovalTimeoutPolicy,
+    Artifact,
     Decision,
     DecisionKind,
     JsonObject,
@@ -60,8 +61,8 @@ class Transition:
     events: tuple[Event, ...] = ()
 
 
-def create(run: Run, now: datetime, *, plan: Plan | None = None) -> Transition:
-    """Begin a run's life; `plan` is carried over by a retry from a step."""
+def create(run: Run, now: datetime, *, plan: Plan | None = None, artifacts: tuple[Artifact, ...] = ()) -> Transition:
+    """Begin a run's life; `plan` and `artifacts` are carried over by a retry from a step."""
     payload = e.RunCreated(
         number=run.number,
         team=run.team,
@@ -71,6 +72,7 @@ def create(run: Run, now: datetime, *, plan: Plan | None = None) -> Transition:
         priority=run.priority,
         retry_of=run.retry_of,
         plan=plan,
+        artifacts=artifacts,
     )
     return _transition(RunState(run=run, plan=plan), [payload], now)
 

@@ -17,6 +17,7 @@ from domain.fold import RunState
 from domain.ids import IdFactory, Kind
 from domain.lifecycle import create, decide, refuse
 from domain.model import (
+    Artifact,
     ConcurrencyPolicy,
     Decision,
     DecisionKind,
@@ -108,6 +109,7 @@ class RunService:
                 tx,
                 task,
                 plan=plan,
+                artifacts=await _carried_artifacts(tx, run_id, plan),
                 team=old.run.team,
                 config=old.run.config,
                 labels=old.run.labels,
@@ -115,8 +117,6 @@ class RunService:
                 auto_approve=old.run.auto_approve,
                 retry_of=run_id,
             )
-            if plan is not None:
-                await self._carry_artifacts(tx, run_id, run, plan)
             return await _kept(tx, key, run)
 
     async def review(
@@ -226,8 +226,13 @@ class RunService:
             run = await self._changes.save(tx, state, decide(state, command, await tx.now()))
             return await _kept(tx, key, run)
 
-    async def _begin(self, tx: WriteTx, task: Task, *, plan: Plan | None = None, **values: Any) -> Run:
-        """Create a run of a locked task, under its concurrency policy."""
+    async def _begin(
+        self, tx: WriteTx, task: Task, *, plan: Plan | None = None, artifacts: Sequence[Artifact] = (), **values: Any
+    ) -> Run:
+        """Create a run of a locked task, under its concurrency policy.
+
+        The bytes of artifacts that are carried over are shared, so the run that they come from may go.
+        """
         held = await self._make_way(tx, task)
         # Making way may have changed the task's counters.
         task = await tx.tasks.lock(task.id) or task
@@ -242,8 +247,11 @@ class RunService:
             held=held,
             **values,
         )
-        transition = create(run, now, plan=plan)
+        carried = tuple(replace(kept, id=self._ids.new(Kind.ARTIFACT), run_id=run.id) for kept in artifacts)
+        transition = create(run, now, plan=plan, artifacts=carried)
         await self._changes.insert(tx, task, transition)
+        for artifact in carried:
+            await tx.runs.add_artifact(artifact, None)
         return transition.state.run
 
     async def _make_way(self, tx: WriteTx, task: Task) -> bool:
@@ -271,14 +279,6 @@ class RunService:
 
     def _cancel(self, principal: Principal, reason: str | None) -> c.Cancel:
         return c.Cancel(actor=principal.actor, reason=reason, grace=self._cancel_grace)
-
-    async def _carry_artifacts(self, tx: WriteTx, old_id: str, run: Run, plan: Plan) -> None:
-        """Give a retry the files that its skipped steps made; the bytes are shared, so the old run may go."""
-        skipped = {step.key for step in plan.steps if step.status is StepStatus.SKIPPED}
-        for artifact in (await tx.read.runs.artifacts_of([old_id])).get(old_id, ()):
-            if artifact.step in skipped:
-                copy = replace(artifact, id=self._ids.new(Kind.ARTIFACT), run_id=run.id)
-                await tx.runs.add_artifact(copy, None)
 
     async def _forget(self, tx: WriteTx, run: Run) -> None:
         """Let the task follow the run before the deleted one, if that was its latest."""
@@ -310,6 +310,15 @@ def _carried(old: RunState, from_step: str) -> Plan:
     before = keys.index(from_step)
     steps = tuple(_carried_step(step, skipped=place < before) for place, step in enumerate(plan.steps))
     return replace(plan, version=1, steps=steps, changes=(), feedback=None)
+
+
+async def _carried_artifacts(tx: WriteTx, run_id: str, plan: Plan | None) -> Sequence[Artifact]:
+    """Return the files that the skipped steps of a retry made in the old run."""
+    if plan is None:
+        return ()
+    skipped = {step.key for step in plan.steps if step.status is StepStatus.SKIPPED}
+    made = (await tx.read.runs.artifacts_of([run_id])).get(run_id, ())
+    return [artifact for artifact in made if artifact.step in skipped]
 
 
 def _approves(decision: Decision, plan: Plan) -> bool:

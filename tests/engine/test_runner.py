@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInputError, InvalidStateError, LimitReachedError
-from domain.events import EventType
+from domain.events import Event, EventType, RunCreated
 from domain.model import ANONYMOUS, ApprovalTimeoutPolicy, ConcurrencyPolicy, RunStatus, StepStatus
 from domain.ports import ExecutionContext, PlanContext
 from domain.signals import ArtifactMade, Signal, StepFailed, StepFinished, StepStarted
@@ -199,6 +199,7 @@ async def test_a_retry_from_a_step_keeps_the_plan_the_outputs_and_the_files(tmp_
             "PROGRESS",
             "COMPLETION",
         ]
+        assert [artifact.name for artifact in _created(events[0]).artifacts] == ["data"], "the log is complete"
         assert (events[4].data["stepStatus"], events[4].data["attempt"]) == ("SKIPPED", 0)
         assert read == [b"a,b"]
         done = await engine.run(retried.id)
@@ -245,3 +246,8 @@ async def test_a_run_whose_team_is_gone_fails_with_a_clear_code(tmp_path: Path) 
         del engine.teams.scripts["script"]
         with pytest.raises(InvalidInputError):
             await engine.start(task)
+
+
+def _created(event: Event) -> RunCreated:
+    assert isinstance(event.payload, RunCreated)
+    return event.payload
