@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from domain.transitions import FINAL, LIFE, Row
+from tests.docs.generated import with_part
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "lifecycle.md"
 
@@ -26,14 +26,7 @@ def diagram() -> str:
 
 def rendered(page: str) -> str:
     """A page with its generated parts made anew."""
-    return _with(_with(page, "table", table()), "diagram", diagram())
-
-
-def _with(page: str, name: str, content: str) -> str:
-    begin, end = f"<!-- generated: {name} -->\n", "\n<!-- end -->"
-    page, found = re.subn(f"{begin}.*?{end}", lambda _: begin + content + end, page, flags=re.DOTALL)
-    assert found == 1, f"The page has {found} parts named {name}."
-    return page
+    return with_part(with_part(page, "table", table()), "diagram", diagram())
 
 
 def _line(row: Row) -> str:
