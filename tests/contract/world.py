@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import count
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from domain.events import Event, EventType, RunDeleted, TaskCreated, TaskDeleted
 from domain.fold import RunState
 from domain.ids import IdFactory, Kind
 from domain.lifecycle import create, decide_all
-from domain.model import ANONYMOUS, ENGINE, Artifact, Metric, Plan, Principal, Run, Task
+from domain.model import ANONYMOUS, ENGINE, Artifact, LogLevel, LogLine, Metric, Plan, Principal, Run, Task
 from domain.store import Store
 
 NOON: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -52,6 +53,15 @@ def artifact(of: Run, **fields: Any) -> Artifact:
     values = {"id": ids.new(Kind.ARTIFACT), "tenant": of.tenant, "task_id": of.task_id, "run_id": of.id}
     given = {"name": "report.md", "media_type": "text/markdown", "size": 0, "sha256": "ab", "created_at": NOON}
     return Artifact(**{**values, **given, **fields})
+
+
+def artifact_of(of: Run, content: bytes, **fields: Any) -> Artifact:
+    """The artifact that has these bytes."""
+    return artifact(of, size=len(content), sha256=sha256(content).hexdigest(), **fields)
+
+
+def log_line(number: int, level: LogLevel = LogLevel.INFO, *, step: str | None = None) -> LogLine:
+    return LogLine(number=number, level=level, message=f"Line {number}", step=step, timestamp=NOON)
 
 
 _numbers: Final = count(1)
@@ -115,6 +125,23 @@ class World:
                 await tx.runs.save(before, after.state)
                 await tx.events.append(after.events)
         return after.state
+
+    async def keep(self, *things: Metric | Event) -> None:
+        """Keep samples and events, in this order."""
+        async with self.store.write(ENGINE) as tx:
+            await tx.metrics.add([thing for thing in things if isinstance(thing, Metric)])
+            await tx.events.append([thing for thing in things if isinstance(thing, Event)])
+
+    async def keep_lines(self, run: Run, *lines: LogLine) -> None:
+        """Keep lines of a run's log."""
+        async with self.store.write(ENGINE) as tx:
+            await tx.runs.add_lines(run, lines)
+
+    async def keep_artifact(self, made: Artifact, content: bytes | None) -> Artifact:
+        """Keep an artifact with its bytes."""
+        async with self.store.write(ENGINE) as tx:
+            await tx.runs.add_artifact(made, content)
+        return made
 
     async def state(self, run_id: str, principal: Principal = ENGINE) -> RunState | None:
         """Return what the database says of a run."""
