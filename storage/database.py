@@ -56,13 +56,15 @@ def owned(path: Path) -> Iterator[None]:
         StorageError: Another process has the database.
     """
     beside = path.with_name(f"{path.name}.lock")
-    with closing(sqlite3.connect(beside, timeout=0, isolation_level=None)) as lock:
+    try:
+        lock = sqlite3.connect(beside, timeout=0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise StorageError(_explain(path, error)) from None
+    with closing(lock):
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
-            if result_code(error) == sqlite3.SQLITE_BUSY:
-                raise StorageError(f"Another process serves from the database {path}; stop it first.") from None
-            raise StorageError(f"The lock file {beside} can't be opened: {error}.") from None
+            raise StorageError(_explain(path, error)) from None
         yield
 
 
@@ -78,8 +80,11 @@ def check(path: Path) -> None:
             if found != "ok":
                 raise StorageError(f"The database {path} is damaged; restore it from a backup: {found}.")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN")
+            connection.execute("PRAGMA user_version = 0")  # a write; BEGIN IMMEDIATE is content with a read-only file
             connection.execute("ROLLBACK")
+    except UnicodeDecodeError:  # of SQLite's own message, which quotes what it found
+        raise StorageError(f"The database {path} is damaged; restore it from a backup.") from None
     except sqlite3.Error as error:
         raise StorageError(_explain(path, error)) from None
 
@@ -93,6 +98,6 @@ def _explain(path: Path, error: sqlite3.Error) -> str:
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return f"The database {path} can't be written; make it and its directory writable: {error}."
         case sqlite3.SQLITE_BUSY:
-            return f"Another process uses the database {path}; stop it first."
+            return f"Another process serves from the database {path}; stop it first."
         case _:
             return f"The database {path} can't be opened: {error}."
