@@ -14,6 +14,7 @@ from domain.errors import InvalidInputError, TeamError
 from domain.model import JsonObject
 from domain.ports import Team, TeamInfo
 from teams.errors import TeamSetupError
+from teams.mgx import MgxTeam
 from teams.playbook import DEFAULT_PLAYBOOK, Playbooks
 from teams.rehearsal import Rehearsal
 from teams.schema import check_config, check_schema
@@ -143,6 +144,8 @@ class Registry:
 def _team(name: str, made: object) -> Team:
     if _has(made, "plan", "execute"):
         return cast("Team", made)
+    if _has(made, "analyze_and_plan", "execute"):
+        return MgxTeam(made)
     raise TeamError(
         f"The factory of team {name!r} returned {type(made).__name__}, which has neither plan and execute nor "
         "analyze_and_plan and execute.",

@@ -17,7 +17,7 @@ from domain.feed import Feed
 from domain.ids import IdFactory
 from domain.model import ANONYMOUS, JsonObject, PlanStep, Run, Task
 from domain.plan import PlanDraft
-from domain.ports import ExecutionContext, PlanContext, Team, TeamInfo
+from domain.ports import ExecutionContext, PlanContext, Team, TeamInfo, Teams
 from domain.runner import Runner
 from domain.services.changes import RunChanges
 from domain.services.inputs import NewRun, NewTask
@@ -90,7 +90,6 @@ class Engine:
     tasks: TaskService
     runs: RunService
     metrics: MetricService
-    teams: ScriptedTeams
 
     async def task(self, **fields: Any) -> Task:
         return await self.tasks.create(ANONYMOUS, NewTask(**{"name": "A task", "team": "script"} | fields))
@@ -120,7 +119,7 @@ class Engine:
 @asynccontextmanager
 async def open_engine(
     path: Path,
-    teams: ScriptedTeams | None = None,
+    teams: Teams | None = None,
     *,
     slots: int = 8,
     grace: float = 5.0,
@@ -164,7 +163,6 @@ async def open_engine(
             tasks=TaskService(store, runner, teams, ids, default_team="script"),
             runs=RunService(store, changes, teams, ids, cancel_grace=timedelta(seconds=grace)),
             metrics=MetricService(store, changes, ids),
-            teams=teams,
         )
 
 

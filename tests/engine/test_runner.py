@@ -237,13 +237,14 @@ async def test_deleting_a_task_by_force_stops_its_runs_and_ends_its_streams(tmp_
 
 
 async def test_a_run_whose_team_is_gone_fails_with_a_clear_code(tmp_path: Path) -> None:
-    async with open_engine(tmp_path / "mgx.db") as engine:
+    teams = ScriptedTeams(script=Script())
+    async with open_engine(tmp_path / "mgx.db", teams) as engine:
         run = await engine.start(await engine.task())
         await engine.until(run.id, EventType.APPROVAL_REQUIRED)
         await engine.approve(run.id)
         await engine.until(run.id)
         task = await engine.task()
-        del engine.teams.scripts["script"]
+        del teams.scripts["script"]
         with pytest.raises(InvalidInputError):
             await engine.start(task)
 
