@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from domain.errors import StoreError
@@ -37,6 +38,9 @@ class Runner:
     def __init__(self, *, slots: int) -> None:
         self._slots = slots
         self._active: dict[str, tuple[asyncio.Task[None], asyncio.Future[Halt]]] = {}
+        self._executor: Executor | None = None
+        self._crowded = True
+        self._next_deadline: datetime | None = None
         self._work_wake = asyncio.Event()
         self._time_wake = asyncio.Event()
 
@@ -47,7 +51,10 @@ class Runner:
 
     async def submit(self, tx: WriteTx, run_id: str, /, *, at: datetime | None = None) -> None:
         """Look, after the commit, for what needs doing: the row itself says that it does."""
-        tx.after_commit(self._work_wake.set if at is None else self._time_wake.set)
+        if at is None:
+            tx.after_commit(partial(self._offer, run_id))
+        elif self._next_deadline is None or at < self._next_deadline:
+            tx.after_commit(self._time_wake.set)
 
     def cancel(self, run_id: str, /) -> None:
         """Stop the work on a run, if it is done here."""
@@ -60,11 +67,13 @@ class Runner:
     async def serve(self, work: WorkService, executor: Executor) -> AsyncGenerator[None]:
         """Work until the block ends; then runs under way are handed over, to be resumed at the next start."""
         await work.recover()
+        self._executor = executor
         self._work_wake.set()
         loops = [asyncio.create_task(self._work(work, executor)), asyncio.create_task(self._keep_time(work))]
         try:
             yield
         finally:
+            self._executor = None
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
@@ -80,40 +89,61 @@ class Runner:
                 logger.warning("waiting runs can't be looked up: %s", error)
                 asyncio.get_running_loop().call_later(REST, self._work_wake.set)
 
+    def _offer(self, run_id: str) -> None:
+        """Take up a run at once where nothing can be waiting before it, else look who is first."""
+        free = len(self._active) < self._slots and not self._crowded and run_id not in self._active
+        if self._executor is not None and free:
+            self._start(self._executor, run_id)
+        else:
+            self._crowded = True
+            self._work_wake.set()
+
     async def _fill_slots(self, work: WorkService, executor: Executor) -> None:
+        """Take up the runs that are first, as many as there are slots."""
         while len(self._active) < self._slots:
             # A run just started is still claimable until its claim is written, so ask for that many more.
-            found = await work.claimable(self._slots)
-            fresh = [run_id for run_id in found if run_id not in self._active][: self._slots - len(self._active)]
-            if not fresh:
+            asked = self._slots + 1
+            found = await work.claimable(asked)
+            fresh = [run_id for run_id in found if run_id not in self._active]
+            free = self._slots - len(self._active)
+            self._crowded = len(fresh) > free
+            for run_id in fresh[:free]:
+                self._start(executor, run_id)
+            if len(found) < asked:
                 return
-            for run_id in fresh:
-                halt: asyncio.Future[Halt] = asyncio.get_running_loop().create_future()
-                task = asyncio.create_task(self._advance(executor, run_id, halt), name=f"advance {run_id}")
-                self._active[run_id] = task, halt
+
+    def _start(self, executor: Executor, run_id: str) -> None:
+        halt: asyncio.Future[Halt] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._advance(executor, run_id, halt), name=f"advance {run_id}")
+        self._active[run_id] = task, halt
 
     async def _advance(self, executor: Executor, run_id: str, halt: asyncio.Future[Halt]) -> None:
         try:
             await executor.advance(run_id, halt)
         except StoreError as error:
             logger.warning("run %s can't be advanced now: %s", run_id, error)
+            self._crowded = True
             await asyncio.wait({halt}, timeout=REST)
         except Exception:
             logger.exception("run %s could not be advanced", run_id)
+            self._crowded = True
             await asyncio.wait({halt}, timeout=REST)
         finally:
             del self._active[run_id]
-            self._work_wake.set()
+            if self._crowded:
+                self._work_wake.set()
 
     async def _keep_time(self, work: WorkService) -> None:
         while True:
             self._time_wake.clear()
+            self._next_deadline = None  # a deadline that is set while we look wakes us again
             sleep = LONGEST_SLEEP
             try:
                 if await work.expire_due(100):
                     continue
-                until = await work.until_deadline()
-                if until is not None:
+                found = await work.next_deadline()
+                if found is not None:
+                    self._next_deadline, until = found
                     sleep = min(max(until.total_seconds(), 0.0), LONGEST_SLEEP)
             except StoreError as error:
                 logger.warning("deadlines can't be looked at: %s", error)

@@ -281,6 +281,10 @@ class TaskWrites(Protocol):
         """Lock a task's row until the transaction ends, and read it; before any lock on its runs."""
         ...
 
+    async def lock_of_run(self, run_id: str, /) -> Task | None:
+        """Lock the row of the task that a run is of, and read it; before the lock on the run."""
+        ...
+
     async def insert(self, task: Task, /) -> None:
         """Add a task."""
         ...

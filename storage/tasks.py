@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, bindparam, delete, insert, select, update
 
 from domain.model import Task
 from domain.paging import Direction, Page, PageRequest, TaskOrder, TaskOrderField
@@ -16,11 +16,16 @@ from storage.pages import ListCursors, Listing
 from storage.session import Session
 from storage.shapes import TASK
 from storage.sql import any_of, contains, one_of, owned, within
-from storage.tables import events, task_labels, tasks
+from storage.tables import events, runs, task_labels, tasks
 
 _MANY: Final = select(*TASK.columns()).where(one_of(tasks.c.id, "ids"), owned(tasks.c.tenant))
 _LOCK: Final = (
     select(*TASK.columns()).where(tasks.c.id == bindparam("task_id"), owned(tasks.c.tenant)).with_for_update()
+)
+_LOCK_OF_RUN: Final = (
+    select(*TASK.columns())
+    .where(tasks.c.id.in_(select(runs.c.task_id).where(runs.c.id == bindparam("run_id"))), owned(tasks.c.tenant))
+    .with_for_update()
 )
 _INSERT: Final = insert(tasks)
 _FIXED: Final = frozenset({"id", "tenant", "created_at"})
@@ -73,11 +78,14 @@ class SqlTaskWrites:
 
     async def lock(self, task_id: str, /) -> Task | None:
         """Lock a task's row until the transaction ends, and read it."""
-        row = await self._session.row(_LOCK, task_id=task_id)
-        if row is None:
-            return None
-        task = self._locked[task_id] = TASK.read(row)
-        return task
+        known = self._locked.get(task_id)
+        if known is not None:
+            return known
+        return self._keep(await self._session.row(_LOCK, task_id=task_id))
+
+    async def lock_of_run(self, run_id: str, /) -> Task | None:
+        """Lock the row of the task that a run is of, and read it."""
+        return self._keep(await self._session.row(_LOCK_OF_RUN, run_id=run_id))
 
     async def insert(self, task: Task, /) -> None:
         """Add a task."""
@@ -100,6 +108,13 @@ class SqlTaskWrites:
         await self._session.execute(_DELETE, {"task_id": task_id})
         await self._session.execute(_DELETE_EVENTS, {"of_task": task_id})
         self._locked.pop(task_id, None)
+
+    def _keep(self, row: Row[Any] | None) -> Task | None:
+        """Remember a locked task: until the transaction ends, nobody else can change it."""
+        if row is None:
+            return None
+        task = self._locked[row[0]] = TASK.read(row)
+        return task
 
     async def _add_labels(self, task: Task) -> None:
         rows = [{"tenant": task.tenant, "label": label, "task_id": task.id} for label in dict.fromkeys(task.labels)]

@@ -36,13 +36,11 @@ async def lock_run(tx: WriteTx, run_id: str, *path: str) -> RunState:
     Raises:
         NotFoundError: There is no such run.
     """
-    run = (await tx.read.runs.many([run_id])).get(run_id)
-    if run is not None:
-        await tx.tasks.lock(run.task_id)
-        state = await tx.runs.lock(run_id)
-        if state is not None:
-            return state
-    raise NotFoundError("run", run_id, path=path)
+    await tx.tasks.lock_of_run(run_id)
+    state = await tx.runs.lock(run_id)
+    if state is None:
+        raise NotFoundError("run", run_id, path=path)
+    return state
 
 
 class RunChanges:

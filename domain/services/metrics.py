@@ -14,7 +14,7 @@ from domain.fold import RunState
 from domain.ids import IdFactory, Kind
 from domain.lifecycle import decide_all
 from domain.model import Metric, Principal
-from domain.services.changes import RunChanges, lock_run
+from domain.services.changes import RunChanges
 from domain.services.idempotency import request_key
 from domain.services.inputs import UNSET, MetricChanges, NewMetric, NewMetrics
 from domain.store import Store, WriteTx
@@ -49,7 +49,7 @@ class MetricService:
         async with self._store.write(principal) as tx:
             if key is not None and (ids := await tx.idempotency.find(key)) is not None:
                 return await _existing(tx, ids)
-            state = None if new.run_id is None else await lock_run(tx, new.run_id, "run_id")
+            state = None if new.run_id is None else await _locked(tx, new.run_id)
             task_id = await _task_id(tx, new.task_id, state)
             now = await tx.now()
             metrics = [self._metric(principal, task_id, new.run_id, values, now) for values in fields]
@@ -123,6 +123,14 @@ def _checked(metric: NewMetric, place: int) -> dict[str, Any]:
         "labels": check.metric_labels(metric.labels, *path, "labels"),
         "timestamp": metric.timestamp,
     }
+
+
+async def _locked(tx: WriteTx, run_id: str) -> RunState:
+    """Lock a run, and not its task: samples leave the run's status as it is."""
+    state = await tx.runs.lock(run_id)
+    if state is None:
+        raise NotFoundError("run", run_id, path=("run_id",))
+    return state
 
 
 async def _task_id(tx: WriteTx, task_id: str | None, state: RunState | None) -> str:

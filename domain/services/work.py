@@ -74,11 +74,11 @@ class WorkService:
             await self._expire(run_id)
         return len(due)
 
-    async def until_deadline(self) -> timedelta | None:
-        """Return how long it is to the next deadline, None when nothing waits for one."""
+    async def next_deadline(self) -> tuple[datetime, timedelta] | None:
+        """Return the next deadline and how long it is until then, None when nothing waits for one."""
         async with self._store.write(ENGINE) as tx:
             deadline = await tx.runs.next_deadline()
-            return None if deadline is None else deadline - await tx.now()
+            return None if deadline is None else (deadline, deadline - await tx.now())
 
     async def claim(self, run_id: str, *, owner: str, lease_until: datetime | None) -> Assignment | None:
         """Take a run; None when it needs no worker (any more).
@@ -94,7 +94,8 @@ class WorkService:
             run = await self._changes.save(tx, before, transition)
             if run.owner != owner:
                 return None
-            task = (await tx.read.tasks.many([run.task_id]))[run.task_id]
+            task = await tx.tasks.lock(run.task_id)
+            assert task is not None, "a run's task can't go before the run"
             plans = (await tx.read.runs.plans([run_id])).get(run_id, ()) if run.revisions else ()
             feedback = {
                 decision.plan_version: decision.feedback or ""
