@@ -109,7 +109,8 @@ class World:
 
     async def add_run(self, of: Task, number: int = 1, *, plan: Plan | None = None, **fields: Any) -> RunState:
         """Keep a run as it is given, with the event that it was created."""
-        made = create(run(of, number, **fields), NOON, plan=plan)
+        given = run(of, number, **fields)
+        made = create(given, given.created_at, plan=plan)
         async with self.store.write(ANONYMOUS) as tx:
             await tx.runs.insert(made.state)
             await tx.events.append(made.events)
