@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -62,7 +63,10 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
     """
     clock, ids = SystemClock(), IdFactory()
     teams = Registry(
-        parse_teams(settings.teams), playbooks=settings.playbooks, default_playbook=settings.default_playbook
+        parse_teams(settings.teams),
+        playbooks=settings.playbooks,
+        default_playbook=settings.default_playbook,
+        environment=os.environ,
     )
     instance = f"mgx-{secrets.token_hex(4)}"
     runner = Runner(slots=settings.max_concurrent_runs)
