@@ -116,6 +116,8 @@ async def test_characters_that_no_database_takes_are_replaced() -> None:
         ("---JSON_START---{task: x}---JSON_END---PLAN: 1. One", "is not JSON: "),
         (f"---JSON_START---{'[' * 200_000}---JSON_END---", "is not JSON: "),
         ("---JSON_START---[1]---JSON_END---PLAN: 1. One", "must be an object with task and complexity; it is a list."),
+        ('---JSON_START---"x"---JSON_END---PLAN: 1. One', "it is a text."),
+        ("---JSON_START---null---JSON_END---PLAN: 1. One", "it is null."),
         (answer(task=3), "The JSON block's task must be a text; it is a number."),
         (answer(complexity=["M"]), "The JSON block's complexity must be a text; it is a list."),
         (answer(plan={"1": "One"}), "The JSON block's plan must be a text or a list of texts; it is an object."),
