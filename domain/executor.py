@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 from hashlib import sha256
-from typing import Any, Final, assert_never
+from typing import Any, Final, TypeVar, assert_never
 
 from domain import commands as c
 from domain import signals as s
 from domain.batch import Batch
 from domain.errors import InvalidSignalError, StaleAttemptError, StoreError, TeamError
+from domain.hearing import signal_of
 from domain.ids import IdFactory, Kind
 from domain.model import NO_USAGE, Artifact, JsonValue, RunFailure, RunStatus, StepStatus, Usage
 from domain.plan import PlanDraft
@@ -25,6 +28,8 @@ from domain.ports import Clock, ExecutionContext, PlanContext, Teams
 from domain.services.work import Assignment, WorkService
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_ERROR: Final = 2_000
 """Characters of a team's own error that are kept in a failure's message."""
@@ -146,7 +151,7 @@ class _Drive:
         assert plan is not None
 
         async def read(name: str) -> bytes | None:
-            return await self._executor.work.content(run.id, name)
+            return await self._patiently(lambda: self._executor.work.content(run.id, name))
 
         context = ExecutionContext(run=run, name=task.name, description=task.description, plan=plan, artifacts=read)
         return self._executor.teams.create(run.team, run.config).execute(context)
@@ -154,12 +159,13 @@ class _Drive:
     async def _follow(self, stream: AsyncIterator[s.Signal]) -> None:
         """Take what the team says until it has said all, writing what was collected when it is due."""
         loop = asyncio.get_running_loop()
-        heard = loop.time()
+        asked = loop.time()
         pending: asyncio.Task[s.Signal] | None = None
         try:
             while True:
-                pending = pending or asyncio.ensure_future(_next(stream))
-                silence = heard + self._executor.silence.total_seconds() - loop.time()
+                if pending is None:
+                    pending, asked = asyncio.ensure_future(_next(stream)), loop.time()
+                silence = asked + self._executor.silence.total_seconds() - loop.time()
                 timeout = min(silence, self._batch.due_in())
                 events: list[asyncio.Future[Any]] = [pending, self._halt]
                 await asyncio.wait(events, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -168,10 +174,12 @@ class _Drive:
                 if self._batch.due_in() <= 0:
                     await self._report([])
                 if not pending.done():
-                    if loop.time() - heard >= self._executor.silence.total_seconds():
+                    if loop.time() - asked >= self._executor.silence.total_seconds():
                         raise TeamError("The team said nothing for too long.", code="TEAM_TIMEOUT")
                     continue
-                done, pending, heard = pending, None, loop.time()
+                done, pending = pending, None
+                if done.cancelled():
+                    raise TeamError("The team was cancelled from within; only the engine may cancel it.")
                 try:
                     signal = done.result()
                 except StopAsyncIteration:
@@ -235,7 +243,17 @@ class _Drive:
     async def _fail(self, code: str, message: str, step: str | None, *, retryable: bool = True) -> None:
         step = step or self._state.run.current_step
         failure = RunFailure(code=code, message=message[:MAX_ERROR], step=step, retryable=retryable)
-        await self._report([c.Fail(failure=failure, usage=self._spent())])
+        fail = c.Fail(failure=failure, usage=self._spent())
+        try:
+            await self._report([fail])
+        except StaleAttemptError:
+            raise
+        except Exception:
+            # A run must end whatever its team said before.
+            logger.exception("what the team of run %s said last can't be written", self._assignment.run_id)
+            self._unwritten = []
+            unspeakable = RunFailure(code="TEAM_ERROR", message="The team said what can't be written.")
+            await self._report([replace(fail, failure=unspeakable)])
 
     async def _stop(self) -> None:
         """Say that the work has stopped; what was collected is written first."""
@@ -247,7 +265,7 @@ class _Drive:
     async def _store(self, signal: s.ArtifactMade) -> None:
         run, size = self._state.run, len(signal.content)
         digest = sha256(signal.content).hexdigest()
-        kept = await self._executor.work.artifacts(run.id)
+        kept = await self._patiently(lambda: self._executor.work.artifacts(run.id))
         if any((artifact.name, artifact.sha256) == (signal.name, digest) for artifact in kept):
             return  # a step that is done again after a takeover made the same file
         total = size + sum(artifact.size for artifact in kept)
@@ -273,23 +291,33 @@ class _Drive:
         collected = [*self._unwritten, *self._batch.take()]
         if not collected and not commands:
             return
+        batch = [*collected, *commands]
+        try:
+            self._state = await self._patiently(lambda: self._executor.work.report(self._assignment, batch, contents))
+        except (InvalidSignalError, TeamError):
+            # What the team said before its mistake is kept; the mistake may be in how far a step is.
+            self._unwritten = [said for said in collected if not isinstance(said, c.AdvanceStep)]
+            raise
+        self._unwritten = []
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store until it can answer, for as long as that takes.
+
+        Raises:
+            StaleAttemptError: The process ends first. What is not written did not happen: the next claim does it again.
+        """
         patience = 0.05
         while True:
             try:
-                self._state = await self._executor.work.report(self._assignment, [*collected, *commands], contents)
+                return await ask()
             except StoreError as error:
                 logger.warning("run %s waits for the store: %s", self._assignment.run_id, error)
-            except (InvalidSignalError, TeamError):
-                # What the team said before its mistake is kept; the mistake may be in how far a step is.
-                self._unwritten = [said for said in collected if not isinstance(said, c.AdvanceStep)]
-                raise
+            if self._halt.done() and self._halt.result() is Halt.CANCELLED:
+                await asyncio.sleep(patience)
             else:
-                self._unwritten = []
-                return
-            done, _ = await asyncio.wait({self._halt}, timeout=patience)
-            if done and self._halt.result() is Halt.SHUTDOWN:
-                # What is not written did not happen: the next claim does it again.
-                raise StaleAttemptError("The process ends while the store can't be written.")
+                await asyncio.wait({self._halt}, timeout=patience)
+            if self._halt.done() and self._halt.result() is Halt.SHUTDOWN:
+                raise StaleAttemptError("The process ends while the store can't be used.")
             patience = min(patience * 2, 2.0)
 
     async def _close(self, stream: AsyncIterator[s.Signal], pending: asyncio.Task[s.Signal] | None) -> None:
@@ -311,8 +339,20 @@ class _Drive:
         return usage
 
 
-async def _next(stream: AsyncIterator[s.Signal]) -> s.Signal:
-    return await anext(stream)
+async def _next(stream: AsyncIterator[object]) -> s.Signal:
+    with _unable_to_exit():
+        return signal_of(await anext(stream))
+
+
+@contextmanager
+def _unable_to_exit() -> Iterator[None]:
+    """Turn a team's `sys.exit()` into its failure: asyncio would end the process for it, with everyone's runs."""
+    try:
+        yield
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise TeamError(f"The team raised {type(error).__name__}: {error}") from error
 
 
 async def _close(stream: AsyncIterator[s.Signal], pending: asyncio.Task[s.Signal] | None) -> None:
@@ -324,6 +364,7 @@ async def _close(stream: AsyncIterator[s.Signal], pending: asyncio.Task[s.Signal
     close = getattr(stream, "aclose", None)
     if close is not None:
         try:
-            await close()
-        except Exception:
+            with _unable_to_exit():
+                await close()
+        except (Exception, asyncio.CancelledError):
             logger.warning("a team failed while it was closed", exc_info=True)

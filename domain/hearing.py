@@ -1,17 +1,44 @@
-"""What teams say, made fit to be recorded: values as JSON, texts within their limit."""
+"""What teams say, made fit to be recorded: nothing but signals, values as JSON, texts within their limit."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Final
 
 from domain import commands as c
+from domain import signals as s
+from domain import validation as check
 from domain.codec import to_json
-from domain.errors import InvalidSignalError
-from domain.model import JsonValue
+from domain.errors import InvalidInputError, InvalidSignalError
+from domain.model import JsonValue, LogLevel
 
 MAX_LINE_BYTES: Final = 8 * 1024
 """UTF-8 bytes that are kept of a log line or an error."""
+
+
+_MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*", re.ASCII)
+
+
+def signal_of(said: object) -> s.Signal:
+    """Return what a team said if it is a signal, and one that can be written.
+
+    Raises:
+        InvalidSignalError: It is none, or a line or a file is malformed.
+    """
+    if not isinstance(said, s.Signal):
+        raise InvalidSignalError(f"The team said a {type(said).__name__}, which is no signal.")
+    match said:
+        case s.LineSaid():
+            _check_line(said)
+        case s.LinesSaid():
+            for line in said.lines:
+                _check_line(line)
+        case s.ArtifactMade():
+            _check_artifact(said)
+        case _:
+            pass
+    return said
 
 
 def plain(value: object) -> JsonValue:
@@ -37,3 +64,27 @@ def overhear(command: c.WorkerCommand) -> str:
     """Say what a team reported after its run was to be cancelled: kept as a line, never as a state."""
     said = json.dumps(plain(command), ensure_ascii=False)
     return f"After the cancel request the team reported {type(command).__name__}: {said}"
+
+
+def _check_line(line: s.LineSaid) -> None:
+    given: tuple[object, object, object] = (line.message, line.level, line.step)
+    match given:
+        case str(), LogLevel(), str() | None:
+            pass
+        case _:
+            raise InvalidSignalError(f"The team said a line that can't be kept: {line!r:.200}.")
+    if line.timestamp is not None and line.timestamp.utcoffset() is None:
+        raise InvalidSignalError("The team said a line whose time has no offset from UTC.")
+
+
+def _check_artifact(made: s.ArtifactMade) -> None:
+    """Check a file; its name and media type go into headers of HTTP."""
+    content: object = made.content
+    if not isinstance(content, bytes):
+        raise InvalidSignalError(f"The team made an artifact of {type(content).__name__}; its content must be bytes.")
+    try:
+        check.text(made.name, "name", minimum=1, maximum=check.MAX_NAME)
+    except (InvalidInputError, AttributeError, TypeError) as error:
+        raise InvalidSignalError(f"The team made an artifact whose name can't be kept: {error}") from error
+    if not _MEDIA_TYPE.fullmatch(made.media_type):
+        raise InvalidSignalError(f"{made.media_type!r:.200} is no media type of an artifact.")

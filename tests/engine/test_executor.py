@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,81 @@ async def test_a_team_that_contradicts_its_plan_fails_its_run_and_keeps_its_line
     assert "LOG" in seen
     assert run.failure is not None
     assert run.failure.code == "TEAM_ERROR"
+
+
+async def _garbage(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield "garbage"  # type: ignore[misc]  # garbage on purpose
+
+
+async def _garbage_line(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield LineSaid(message="a line", level="LOUD")  # type: ignore[arg-type]  # garbage on purpose
+
+
+async def _garbage_lines(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield LinesSaid(lines=[LineSaid(message="a line", timestamp=datetime(2026, 1, 1))])  # noqa: DTZ001 - on purpose
+
+
+async def _garbage_usage(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield TokensUsed(usage=Usage(requests="many"))  # type: ignore[arg-type]  # garbage on purpose
+
+
+async def _text_as_file(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield ArtifactMade(name="a.txt", media_type="text/plain", content="text")  # type: ignore[arg-type]  # on purpose
+
+
+async def _header_in_media_type(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield ArtifactMade(name="a.txt", media_type="text/plain\r\nset-cookie: a=b", content=b"text")
+
+
+async def _unspeakable_step(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield LineSaid(message="a line")
+    raise TeamError("no", step=object())  # type: ignore[arg-type]  # garbage on purpose
+
+
+async def _cancels_itself(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield StepStarted(key="one")
+    part = asyncio.ensure_future(asyncio.Event().wait())
+    part.cancel()
+    await part
+
+
+async def _exits(_: ExecutionContext) -> AsyncIterator[Signal]:
+    yield StepStarted(key="one")
+    sys.exit(3)
+
+
+async def _exits_while_closed(_: ExecutionContext) -> AsyncIterator[Signal]:
+    try:
+        yield StepStarted(key="three")
+    finally:
+        sys.exit(3)
+
+
+@pytest.mark.parametrize(
+    "execute",
+    [
+        _garbage,
+        _garbage_line,
+        _garbage_lines,
+        _garbage_usage,
+        _text_as_file,
+        _header_in_media_type,
+        _unspeakable_step,
+        _cancels_itself,
+        _exits,
+        _exits_while_closed,
+    ],
+)
+async def test_a_team_that_misbehaves_fails_its_own_run_and_no_other(tmp_path: Path, execute: Execute) -> None:
+    teams = ScriptedTeams(script=Script(execute=execute), other=Script())
+    async with open_engine(tmp_path / "mgx.db", teams, slots=1) as engine:
+        bad = await engine.start(await engine.task(), auto_approve=True)
+        good = await engine.start(await engine.task(team="other"), auto_approve=True)
+        assert types(await engine.until(bad.id))[-1] == "FAILURE"
+        assert types(await engine.until(good.id))[-1] == "COMPLETION"
+        failure = (await engine.run(bad.id)).failure
+        assert failure is not None
+        assert failure.code == "TEAM_ERROR"
 
 
 async def test_a_failed_step_fails_the_run_and_skips_the_rest(tmp_path: Path) -> None:
