@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, assert_never
+from functools import lru_cache
+from typing import Any, Final, assert_never
 
-from sqlalchemy import ColumnElement, FromClause, func, insert, select
+from sqlalchemy import Integer, Select, bindparam, func, insert, select
 
 from domain.errors import InvalidCursorError
 from domain.events import TERMINAL, Event, EventType
 from domain.paging import Page, PageRequest, decode_event_cursor, encode_event_cursor
 from domain.store import AllScope, RunScope, Scope, TaskScope
+from storage.filters import Terms, Where, above, conditions, equals, present
 from storage.keyset import Key, Ordering
 from storage.pages import Listing
 from storage.session import Session
 from storage.shapes import EVENT
-from storage.sql import any_of
 from storage.tables import events
 
 ENDINGS: Final = TERMINAL | {EventType.RUN_DELETED, EventType.TASK_DELETED}
@@ -56,10 +57,10 @@ class SqlEventReads:
         self, scope: Scope, pos: int, /, *, limit: int, types: Collection[EventType] | None = None
     ) -> Sequence[Event]:
         """Read what happened after a place, oldest first, at most `limit` events."""
-        wanted = None if types is None else {*types, *ENDINGS}
-        conditions = [*_conditions(events, wanted, self._session.tenant), *_in_scope(scope), events.c.pos > pos]
-        statement = select(*EVENT.columns()).where(*conditions).order_by(events.c.pos).limit(limit)
-        return [EVENT.read(row) for row in await self._session.rows(statement)]
+        where = _in_scope(Where(self._session.tenant), scope).holds(above, "pos", pos)
+        where.any_of("type", None if types is None else {*types, *ENDINGS})
+        rows = await self._session.rows(_after(where.terms), limit=limit, **where.values)
+        return [EVENT.read(row) for row in rows]
 
     async def page(self, request: PageRequest, types: Collection[EventType] | None, /) -> Page[Event]:
         """Return a page of the whole log, oldest first."""
@@ -81,10 +82,9 @@ class SqlEventReads:
         return await self._listing(types, parent="task_id").pages(self._session, request, task_ids)
 
     def _listing(self, types: Collection[EventType] | None, *, parent: str | None = None) -> Listing[Event]:
-        def where(source: FromClause) -> Sequence[ColumnElement[bool]]:
-            own = [source.c.sequence.is_not(None)] if parent == "run_id" else []
-            return [*_conditions(source, types, self._session.tenant), *own]
-
+        where = Where(self._session.tenant).any_of("type", types)
+        if parent == "run_id":
+            where.holds(present, "sequence")
         return Listing(shape=EVENT, ordering=_BY_POS, cursors=_EventCursors(self._log_id), where=where, parent=parent)
 
     async def _check(self, request: PageRequest) -> None:
@@ -115,22 +115,23 @@ class SqlEventWrites:
         self.appended += placed
 
 
-def _conditions(
-    source: FromClause, types: Collection[EventType] | None, tenant: str | None
-) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [] if tenant is None else [source.c.tenant == tenant]
-    if types is not None:
-        conditions.append(any_of(source.c.type, types))
-    return conditions
+@lru_cache
+def _after(terms: Terms) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*EVENT.columns())
+        .where(*conditions(terms, events))
+        .order_by(events.c.pos)
+        .limit(bindparam("limit", type_=Integer()))
+    )
 
 
-def _in_scope(scope: Scope) -> list[ColumnElement[bool]]:
+def _in_scope(where: Where, scope: Scope) -> Where:
     match scope:
         case RunScope(run_id):
-            return [events.c.run_id == run_id]
+            return where.holds(equals, "run_id", run_id)
         case TaskScope(task_id):
-            return [events.c.task_id == task_id]
+            return where.holds(equals, "task_id", task_id)
         case AllScope():
-            return []
+            return where
         case _:
             assert_never(scope)

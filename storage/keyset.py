@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, literal, tuple_
+from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, bindparam, tuple_
 
 from domain.errors import InvalidCursorError
 from domain.paging import KeyPart
@@ -22,7 +22,21 @@ Key: TypeAlias = tuple[Any, ...]
 Condition: TypeAlias = ColumnElement[bool] | None
 """None holds for no row."""
 
-EVERYTHING: Sequence[ColumnElement[bool]] = ()
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A key that a window begins or ends with, without its values: they are the parameters `name_0`, `name_1`.
+
+    Attributes:
+        is_null: Whether the first part is null, so that the key is in the second range.
+    """
+
+    name: str
+    is_null: bool
+
+    def values(self, key: Key) -> dict[str, Any]:
+        """Return the values of a key's parameters."""
+        return {f"{self.name}_{place}": part for place, part in enumerate(key)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +109,19 @@ class Range:
     holds: ColumnElement[bool] | None = None
     place: int = 0
 
-    def side(self, ordering: Ordering, key: Key, *, later: bool, inclusive: bool = False) -> Condition:
+    def side(self, ordering: Ordering, bound: Bound, *, later: bool, inclusive: bool = False) -> Condition:
         """Return which of the range's rows come later, or earlier, than a key in the list, or are the one that has it.
 
         None when none do.
         """
-        own = 1 if ordering.nullable and key[0] is None else 0
+        own = int(bound.is_null)
         if self.place != own:
             return self.belongs if later == (self.place > own) else None
-        values = key[-len(self.columns) :]
+        first = len(ordering.names) - len(self.columns)
+        binds = [
+            bindparam(f"{bound.name}_{place}", type_=column.type) for place, column in enumerate(self.columns, first)
+        ]
         left = self.columns[0] if len(self.columns) == 1 else tuple_(*self.columns)
-        binds = [literal(value, column.type) for value, column in zip(values, self.columns, strict=True)]
         right = binds[0] if len(binds) == 1 else tuple_(*binds)
         if later != ordering.descending:
             beyond = left >= right if inclusive else left > right

@@ -6,17 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, FromClause, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from domain.model import Metric, MetricPoint, MetricSummary
 from domain.paging import Page, PageRequest, TimeRange
 from domain.store import MetricFilter
 from storage import statistics
+from storage.filters import Where
 from storage.keyset import Ordering
 from storage.pages import ListCursors, Listing
 from storage.session import Session
 from storage.shapes import METRIC
-from storage.sql import any_of, one_of, owned, within
+from storage.sql import one_of, owned
 from storage.tables import metrics
 
 _MANY: Final = select(*METRIC.columns()).where(one_of(metrics.c.id, "ids"), owned(metrics.c.tenant))
@@ -86,7 +87,7 @@ class SqlMetricReads:
             shape=METRIC,
             ordering=_BY_TIME,
             cursors=ListCursors(name, _BY_TIME, metrics),
-            where=lambda source: _conditions(source, filter_, self._session.tenant),
+            where=_where(filter_, self._session.tenant),
             parent=parent,
         )
 
@@ -117,14 +118,12 @@ class SqlMetricWrites:
         await self._session.execute(_DELETE, {"metric_id": metric_id, "tenant": self._session.tenant})
 
 
-def _conditions(source: FromClause, filter_: MetricFilter, tenant: str | None) -> Sequence[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [] if tenant is None else [source.c.tenant == tenant]
-    for column, choices in (
-        (source.c.task_id, filter_.task_ids),
-        (source.c.run_id, filter_.run_ids),
-        (source.c.name, filter_.names),
-        (source.c.type, filter_.types),
-    ):
-        if choices is not None:
-            conditions.append(any_of(column, choices))
-    return [*conditions, *within(source.c.timestamp, filter_.range)]
+def _where(filter_: MetricFilter, tenant: str | None) -> Where:
+    return (
+        Where(tenant)
+        .any_of("task_id", filter_.task_ids)
+        .any_of("run_id", filter_.run_ids)
+        .any_of("name", filter_.names)
+        .any_of("type", filter_.types)
+        .within("timestamp", filter_.range)
+    )

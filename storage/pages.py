@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import (
-    ColumnElement,
-    FromClause,
-    Select,
-    TableValuedAlias,
-    and_,
-    false,
-    func,
-    or_,
-    select,
-    true,
-    union_all,
-)
+from sqlalchemy import FromClause
 
 from domain.errors import InvalidCursorError
 from domain.paging import Page, PageRequest, decode_cursor, encode_cursor
-from storage.keyset import Key, Ordering
+from storage import page_statements as statements
+from storage.filters import Where
+from storage.keyset import Bound, Key, Ordering
+from storage.page_statements import Outline
 from storage.session import AnyRow, Session, Shape
-from storage.sql import listed, texts
-from storage.types import POSTGRESQL
 
 T = TypeVar("T")
-AnySelect: TypeAlias = Select[*tuple[Any, ...]]
-Where: TypeAlias = Callable[[FromClause], Sequence[ColumnElement[bool]]]
-"""Gives the conditions that a list's rows fulfil, for the table or an alias of it."""
 
 
 class Cursors(Protocol):
@@ -84,8 +70,10 @@ class Listing(Generic[T]):
     async def page(self, session: Session, request: PageRequest) -> Page[T]:
         """Return a page of the list; raises InvalidCursorError."""
         window = self._window(request, (None,))
-        rows = await self._rows(session, window)
-        edges = await self._edges(session, window)
+        rows = await session.rows(statements.rows(window.outline), **window.values)
+        edges = None
+        if window.looks_beyond:
+            edges = await session.row(statements.edges(window.outline, count=request.count), **window.values)
         return self._page(window, rows, edges, None)
 
     async def pages(self, session: Session, request: PageRequest, parents: Collection[str]) -> Mapping[str, Page[T]]:
@@ -95,130 +83,33 @@ class Listing(Generic[T]):
             return {}
         window = self._window(request, ids)
         rows: dict[str, list[AnyRow]] = {parent: [] for parent in ids}
-        for row in await session.rows(self._rows_below(window, await session.dialect()), parents=ids):
+        statement = statements.rows_below(window.outline, await session.dialect())
+        for row in await session.rows(statement, parents=ids, **window.values):
             rows[row[-1]].append(row)
         edges: dict[str, AnyRow] = {}
         if window.looks_beyond:
-            found = await session.rows(self._edges_below(window), parents=ids)
-            edges = {row[-1]: row for row in found}
+            statement = statements.edges_below(window.outline, count=request.count)
+            edges = {row[-1]: row for row in await session.rows(statement, parents=ids, **window.values)}
         return {parent: self._page(window, rows[parent], edges.get(parent), parent) for parent in ids}
 
     def _window(self, request: PageRequest, parents: Sequence[str | None]) -> _Window:
-        return _Window(request, self._key(request.after, parents), self._key(request.before, parents))
+        after, after_values = self._bound("after", request.after, parents)
+        before, before_values = self._bound("before", request.before, parents)
+        outline = Outline(self.shape, self.ordering, self.where.terms, self.parent, after, before, request.backward)
+        rows = {"rows": request.limit + 1}  # one more than wanted tells whether the list goes on
+        return _Window(request, outline, self.where.values | after_values | before_values | rows)
 
-    def _key(self, cursor: str | None, parents: Sequence[str | None]) -> Key | None:
+    def _bound(
+        self, name: str, cursor: str | None, parents: Sequence[str | None]
+    ) -> tuple[Bound | None, dict[str, Any]]:
         if cursor is None:
-            return None
+            return None, {}
         keys = {self.cursors.read(parent, cursor) for parent in parents}
         if len(keys) > 1:
             raise InvalidCursorError("The cursor is not one of all these lists; start without it.")
-        return keys.pop()
-
-    # Rows
-
-    async def _rows(self, session: Session, window: _Window) -> Sequence[AnyRow]:
-        table = self.shape.table
-        ranges = self._ranges(table, self._columns(table), self.where(table), window)
-        match ranges:
-            case []:
-                return ()
-            case [single]:
-                return await session.rows(single)
-            case several:
-                parts = [select(part.subquery()) for part in several]
-                whole = union_all(*parts).subquery()
-                order = self.ordering.whole(whole, backward=window.request.backward)
-                return await session.rows(select(whole).order_by(*order).limit(window.rows))
-
-    def _rows_below(self, window: _Window, dialect: str) -> AnySelect:
-        """Return the first rows below each parent; each range is read by the index that leads with the parent."""
-        assert self.parent is not None
-        table = self.shape.table
-        parents = texts(listed("parents"))
-        last = self.ordering.names[-1]
-        inner = table.alias("below")
-        conditions = [inner.c[self.parent] == parents.c.value, *self.where(inner)]
-        ranges = self._ranges(inner, [inner.c[last].label("last")], conditions, window)
-        lists = [select(part.correlate(parents).subquery()) for part in ranges]
-        columns = [*self._columns(table), table.c[self.parent]]
-        if not lists:
-            return select(*columns).where(false())
-        chosen = lists[0] if len(lists) == 1 else union_all(*lists)
-        order = self.ordering.whole(table, backward=window.request.backward)
-        if dialect == POSTGRESQL:  # which would compare each row with the list rather than look the list's rows up
-            found = chosen.correlate(parents).lateral() if isinstance(chosen, Select) else chosen.lateral()
-            join = parents.join(found, true()).join(
-                table, and_(table.c[self.parent] == parents.c.value, table.c[last] == found.c["last"])
-            )
-            return select(*columns).select_from(join).order_by(table.c[self.parent], *order)
-        match_last = table.c[last].in_(chosen)
-        same = [table.c[self.parent] == parents.c.value] if table.c[self.parent].primary_key else []
-        join = parents.join(table, and_(*same, match_last))
-        return select(*columns).select_from(join).order_by(table.c[self.parent], *order)
-
-    def _columns(self, source: FromClause) -> list[ColumnElement[Any]]:
-        """Return the record's columns and what more the key needs."""
-        more = [name for name in self.ordering.names if name not in self.shape.fields]
-        return [*self.shape.columns(source), *(source.c[name] for name in more)]
-
-    def _ranges(
-        self,
-        source: FromClause,
-        columns: Sequence[Any],
-        conditions: Sequence[ColumnElement[bool]],
-        window: _Window,
-    ) -> list[AnySelect]:
-        """Return a query for each range of the list that can have rows in the window."""
-        found = []
-        for part in self.ordering.ranges(source):
-            sides = [part.belongs]
-            for key, later in ((window.after, True), (window.before, False)):
-                side = part.side(self.ordering, key, later=later) if key is not None else part.belongs
-                if side is None:
-                    break
-                sides.append(side)
-            else:
-                order = self.ordering.by(part.columns, backward=window.request.backward)
-                found.append(select(*columns).where(*conditions, *sides).order_by(*order).limit(window.rows))
-        return found
-
-    # What is beyond the page
-
-    async def _edges(self, session: Session, window: _Window) -> AnyRow | None:
-        if not window.looks_beyond:
-            return None
-        table = self.shape.table
-        return await session.row(select(*self._beyond(table, self.where(table), window)))
-
-    def _edges_below(self, window: _Window) -> AnySelect:
-        assert self.parent is not None
-        parents: TableValuedAlias = texts(listed("parents"))
-        inner = self.shape.table.alias("beyond")
-        conditions = [inner.c[self.parent] == parents.c.value, *self.where(inner)]
-        return select(*self._beyond(inner, conditions, window, parents), parents.c.value).select_from(parents)
-
-    def _beyond(
-        self,
-        source: FromClause,
-        conditions: Sequence[ColumnElement[bool]],
-        window: _Window,
-        *outer: FromClause,
-    ) -> list[ColumnElement[Any]]:
-        """Return whether rows lie up to `after`, whether they lie from `before` on, and how many the list has."""
-        found: list[ColumnElement[Any]] = []
-        for key, later in ((window.after, False), (window.before, True)):
-            sides = [
-                side
-                for part in self.ordering.ranges(source)
-                if key is not None and (side := part.side(self.ordering, key, later=later, inclusive=True)) is not None
-            ]
-            exists = [select(source.c[self.ordering.names[-1]]).where(*conditions, side) for side in sides]
-            found.append(or_(false(), *(each.correlate(*outer).exists() for each in exists)))
-        if window.request.count:
-            found.append(
-                select(func.count()).select_from(source).where(*conditions).correlate(*outer).scalar_subquery()
-            )
-        return found
+        (key,) = keys
+        bound = Bound(name, is_null=key[0] is None)
+        return bound, bound.values(key)
 
     def _page(self, window: _Window, rows: Sequence[AnyRow], edges: AnyRow | None, parent: str | None) -> Page[T]:
         request = window.request
@@ -227,8 +118,7 @@ class Listing(Generic[T]):
         if request.backward:
             kept.reverse()
         earlier, later = (bool(edges[0]), bool(edges[1])) if edges is not None else (False, False)
-        names = [column.key for column in self._columns(self.shape.table)]
-        places = [names.index(name) for name in self.ordering.names]
+        places = window.outline.key_places()
         return Page(
             items=[self.shape.read(row) for row in kept],
             cursors=[self.cursors.write(parent, tuple(row[place] for place in places)) for row in kept],
@@ -243,15 +133,10 @@ class _Window:
     """The part of a list that a request wants."""
 
     request: PageRequest
-    after: Key | None
-    before: Key | None
-
-    @property
-    def rows(self) -> int:
-        """Rows to read: one more than wanted tells whether the list goes on."""
-        return self.request.limit + 1
+    outline: Outline
+    values: dict[str, Any]
 
     @property
     def looks_beyond(self) -> bool:
         """Whether the rows alone can't tell what is asked for."""
-        return self.after is not None or self.before is not None or self.request.count
+        return self.request.count or self.outline.after is not None or self.outline.before is not None

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, FromClause, select
+from sqlalchemy import select
 
 from domain.model import Artifact, Decision, LogLine, Plan, Run, RunStatus
 from domain.paging import Direction, Page, PageRequest, RunOrder, RunOrderField
 from domain.store import LogFilter, RunFilter
 from storage import artifacts, plans
+from storage.filters import Where, at_least, differs, equals
 from storage.keyset import Ordering
 from storage.pages import ListCursors, Listing
 from storage.session import Session
 from storage.shapes import LOG_LINE, RUN
-from storage.sql import any_of, one_of, owned, within
+from storage.sql import one_of, owned
 from storage.tables import logs, run_labels, runs
 
 _MANY: Final = select(*RUN.columns()).where(one_of(runs.c.id, "ids"), owned(runs.c.tenant))
@@ -70,7 +71,7 @@ class SqlRunReads:
             shape=LOG_LINE,
             ordering=_BY_NUMBER,
             cursors=ListCursors("logs:{parent}", _BY_NUMBER, logs),
-            where=lambda source: _log_conditions(source, filter_, self._session.tenant),
+            where=_log_where(filter_, self._session.tenant),
             parent="run_id",
         )
         return await listing.pages(self._session, request, run_ids)
@@ -97,31 +98,17 @@ class SqlRunReads:
             shape=RUN,
             ordering=ordering,
             cursors=ListCursors(f"{name}:{order.field}:{order.direction}", ordering, runs),
-            where=lambda source: _conditions(source, filter_, self._session.tenant),
+            where=_where(filter_, self._session.tenant),
             parent=parent,
         )
 
 
-def _conditions(source: FromClause, filter_: RunFilter, tenant: str | None) -> Sequence[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [] if tenant is None else [source.c.tenant == tenant]
-    if filter_.task_ids is not None:
-        conditions.append(any_of(source.c.task_id, filter_.task_ids))
-    if filter_.status is not None:
-        conditions.append(any_of(source.c.status, filter_.status))
+def _where(filter_: RunFilter, tenant: str | None) -> Where:
+    where = Where(tenant).any_of("task_id", filter_.task_ids).any_of("status", filter_.status)
     if filter_.needs_approval is not None:
-        waiting = source.c.status == RunStatus.AWAITING_APPROVAL
-        conditions.append(waiting if filter_.needs_approval else ~waiting)
-    if filter_.labels is not None:
-        labelled = select(run_labels.c.run_id).where(any_of(run_labels.c.label, filter_.labels))
-        if tenant is not None:
-            labelled = labelled.where(run_labels.c.tenant == tenant)
-        conditions.append(source.c.id.in_(labelled))
-    return [*conditions, *within(source.c.created_at, filter_.created_at)]
+        where.holds(equals if filter_.needs_approval else differs, "status", RunStatus.AWAITING_APPROVAL)
+    return where.labelled(run_labels, "run_id", filter_.labels).within("created_at", filter_.created_at)
 
 
-def _log_conditions(source: FromClause, filter_: LogFilter, tenant: str | None) -> Sequence[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [] if tenant is None else [source.c.tenant == tenant]
-    conditions.append(source.c.level >= filter_.min_level)
-    if filter_.step is not None:
-        conditions.append(source.c.step == filter_.step)
-    return conditions
+def _log_where(filter_: LogFilter, tenant: str | None) -> Where:
+    return Where(tenant).holds(at_least, "level", filter_.min_level).holds(equals, "step", filter_.step)

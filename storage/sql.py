@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, TableValuedAlias, Text, bindparam, column, or_, select
@@ -10,7 +9,6 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 
-from domain.paging import TimeRange
 from storage.types import Json
 
 
@@ -61,16 +59,6 @@ def listed(name: str) -> BindParameter[Any]:
     return bindparam(name, type_=Json())
 
 
-def any_of(value: ColumnElement[Any], choices: Collection[str]) -> ColumnElement[bool]:
-    """Return whether a value is one of some strings; of no strings it never is."""
-    match sorted(set(choices)):
-        case [only]:
-            return value == only  # lets an index that goes on with another column serve its order
-        case several:
-            rows = texts(bindparam(None, [str(choice) for choice in several], type_=Json(), unique=True))
-            return value.in_(select(rows.c.value))
-
-
 def one_of(value: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """Return whether a value is in the list that a named parameter holds."""
     return value.in_(select(texts(listed(name)).c.value))
@@ -83,17 +71,3 @@ def owned(tenant: ColumnElement[Any]) -> ColumnElement[bool]:
     """
     owner = bindparam("tenant", type_=Text())
     return or_(owner.is_(None), tenant == owner)
-
-
-def contains(value: ColumnElement[str], part: str) -> ColumnElement[bool]:
-    """Return whether a casefolded text contains another, whatever its case and whatever signs are in it."""
-    return value.contains(part.casefold(), autoescape=True, escape="\\")
-
-
-def within(time: ColumnElement[Any], range_: TimeRange | None) -> list[ColumnElement[bool]]:
-    """Return the conditions that a half-open range of time makes."""
-    if range_ is None:
-        return []
-    start = [] if range_.start is None else [time >= range_.start]
-    end = [] if range_.end is None else [time < range_.end]
-    return start + end

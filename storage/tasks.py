@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from domain.model import Task
 from domain.paging import Direction, Page, PageRequest, TaskOrder, TaskOrderField
 from domain.store import TaskFilter
 from storage.artifacts import drop_content_of_task
+from storage.filters import Where
 from storage.keyset import Ordering
 from storage.pages import ListCursors, Listing
 from storage.session import Session
 from storage.shapes import TASK
-from storage.sql import any_of, contains, one_of, owned, within
+from storage.sql import one_of, owned
 from storage.tables import events, runs, task_labels, tasks
 
 _MANY: Final = select(*TASK.columns()).where(one_of(tasks.c.id, "ids"), owned(tasks.c.tenant))
@@ -64,7 +65,7 @@ class SqlTaskReads:
             shape=TASK,
             ordering=ordering,
             cursors=ListCursors(f"tasks:{order.field}:{order.direction}", ordering, tasks),
-            where=lambda source: _conditions(source, filter_, self._session.tenant),
+            where=_where(filter_, self._session.tenant),
         )
         return await listing.page(self._session, request)
 
@@ -122,19 +123,13 @@ class SqlTaskWrites:
             await self._session.execute(_INSERT_LABEL, rows)
 
 
-def _conditions(source: FromClause, filter_: TaskFilter, tenant: str | None) -> Sequence[ColumnElement[bool]]:
-    conditions: list[ColumnElement[Any]] = [] if tenant is None else [source.c.tenant == tenant]
-    if filter_.ids is not None:
-        conditions.append(any_of(source.c.id, filter_.ids))
-    if filter_.status is not None:
-        conditions.append(any_of(source.c.status, filter_.status))
-    if filter_.teams is not None:
-        conditions.append(any_of(source.c.team, filter_.teams))
-    if filter_.labels is not None:
-        labelled = select(task_labels.c.task_id).where(any_of(task_labels.c.label, filter_.labels))
-        if tenant is not None:
-            labelled = labelled.where(task_labels.c.tenant == tenant)
-        conditions.append(source.c.id.in_(labelled))
-    if filter_.query is not None:
-        conditions.append(contains(source.c.folded_name, filter_.query))
-    return [*conditions, *within(source.c.created_at, filter_.created_at)]
+def _where(filter_: TaskFilter, tenant: str | None) -> Where:
+    return (
+        Where(tenant)
+        .any_of("id", filter_.ids)
+        .any_of("status", filter_.status)
+        .any_of("team", filter_.teams)
+        .labelled(task_labels, "task_id", filter_.labels)
+        .contains("folded_name", filter_.query)
+        .within("created_at", filter_.created_at)
+    )

@@ -1,0 +1,164 @@
+"""The statements that read pages, each built once for the tests and the kind of window that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    union_all,
+)
+
+from storage.filters import Terms, conditions
+from storage.keyset import Bound, Ordering
+from storage.session import Shape
+from storage.sql import listed, texts
+from storage.types import POSTGRESQL
+
+AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+
+_KEPT: Final = 512
+"""Statements of each kind; clients ask for few combinations of filters and orders, but may ask for any."""
+
+_ROWS: Final = bindparam("rows", type_=Integer())
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What makes two pages come from the same statement.
+
+    Attributes:
+        terms: Which rows the list has.
+        parent: The column with the parent's id, for lists below parents.
+        after: What the window begins after.
+        before: What the window ends before.
+        backward: Whether the last rows of the window are wanted.
+    """
+
+    shape: Shape[Any]
+    ordering: Ordering
+    terms: Terms
+    parent: str | None
+    after: Bound | None
+    before: Bound | None
+    backward: bool
+
+    def columns(self, source: FromClause) -> list[ColumnElement[Any]]:
+        """Return the record's columns and what more the key needs."""
+        more = [name for name in self.ordering.names if name not in self.shape.fields]
+        return [*self.shape.columns(source), *(source.c[name] for name in more)]
+
+    def key_places(self) -> list[int]:
+        """Return where in a row the parts of its key are."""
+        names = [column.key for column in self.columns(self.shape.table)]
+        return [names.index(name) for name in self.ordering.names]
+
+
+@lru_cache(_KEPT)
+def rows(outline: Outline) -> AnySelect:
+    """Return what reads a page: at most `rows` rows of the window, in the direction that is wanted."""
+    table = outline.shape.table
+    ranges = _ranges(outline, table, outline.columns(table), conditions(outline.terms, table))
+    match ranges:
+        case []:
+            return select(*outline.columns(table)).where(false())
+        case [single]:
+            return single
+        case several:
+            whole = union_all(*(select(part.subquery()) for part in several)).subquery()
+            order = outline.ordering.whole(whole, backward=outline.backward)
+            return select(whole).order_by(*order).limit(_ROWS)
+
+
+@lru_cache(_KEPT)
+def rows_below(outline: Outline, dialect: str) -> AnySelect:
+    """Return what reads a page below each of `parents`, whose id is each row's last column.
+
+    Each range is read by the index that leads with the parent; of two ranges a parent may get up to twice as many
+    rows as were asked for, the right ones first.
+    """
+    assert outline.parent is not None
+    table = outline.shape.table
+    parent, last = table.c[outline.parent], table.c[outline.ordering.names[-1]]
+    parents = texts(listed("parents"))
+    inner = table.alias("below")
+    own = [inner.c[outline.parent] == parents.c.value, *conditions(outline.terms, inner)]
+    ranges = _ranges(outline, inner, [inner.c[last.name].label("last")], own)
+    page = select(*outline.columns(table), parent)
+    if not ranges:
+        return page.where(false())
+    parts = [select(part.correlate(parents).subquery()) for part in ranges]
+    chosen = parts[0] if len(parts) == 1 else union_all(*parts)
+    if dialect == POSTGRESQL:  # which would compare each row with the list rather than look up what is in it
+        found = chosen.lateral()
+        joined = parents.join(found, true()).join(table, and_(parent == parents.c.value, last == found.c["last"]))
+    else:
+        same = [parent == parents.c.value] if parent.primary_key else []
+        joined = parents.join(table, and_(*same, last.in_(chosen)))
+    return page.select_from(joined).order_by(parent, *outline.ordering.whole(table, backward=outline.backward))
+
+
+@lru_cache(_KEPT)
+def edges(outline: Outline, *, count: bool) -> AnySelect:
+    """Return what tells whether rows lie up to `after`, whether from `before` on, and how many the whole list has."""
+    table = outline.shape.table
+    return select(*_edges(outline, table, conditions(outline.terms, table), count))
+
+
+@lru_cache(_KEPT)
+def edges_below(outline: Outline, *, count: bool) -> AnySelect:
+    """Return what `edges` does for each of `parents`, whose id is each row's last column."""
+    assert outline.parent is not None
+    parents = texts(listed("parents"))
+    inner = outline.shape.table.alias("beyond")
+    own = [inner.c[outline.parent] == parents.c.value, *conditions(outline.terms, inner)]
+    return select(*_edges(outline, inner, own, count, parents), parents.c.value).select_from(parents)
+
+
+def _ranges(
+    outline: Outline, source: FromClause, columns: Sequence[ColumnElement[Any]], own: Sequence[ColumnElement[bool]]
+) -> list[AnySelect]:
+    """Return a query for each range of the list that can have rows in the window."""
+    found = []
+    for part in outline.ordering.ranges(source):
+        sides = [part.belongs]
+        for bound, later in ((outline.after, True), (outline.before, False)):
+            side = part.belongs if bound is None else part.side(outline.ordering, bound, later=later)
+            if side is None:
+                break
+            sides.append(side)
+        else:
+            order = outline.ordering.by(part.columns, backward=outline.backward)
+            found.append(select(*columns).where(*own, *sides).order_by(*order).limit(_ROWS))
+    return found
+
+
+def _edges(
+    outline: Outline, source: FromClause, own: Sequence[ColumnElement[bool]], count: bool, *outer: FromClause
+) -> list[ColumnElement[Any]]:
+    found: list[ColumnElement[Any]] = []
+    for bound, later in ((outline.after, False), (outline.before, True)):
+        sides = [
+            side
+            for part in outline.ordering.ranges(source)
+            if bound is not None
+            and (side := part.side(outline.ordering, bound, later=later, inclusive=True)) is not None
+        ]
+        key = source.c[outline.ordering.names[-1]]
+        found.append(or_(false(), *(select(key).where(*own, side).correlate(*outer).exists() for side in sides)))
+    if count:
+        found.append(select(func.count()).select_from(source).where(*own).correlate(*outer).scalar_subquery())
+    return found
