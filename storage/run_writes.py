@@ -117,6 +117,8 @@ class SqlRunWrites:
 
     async def delete(self, run_id: str, /) -> None:
         """Remove a run with its plans, logs, metrics, artifacts and events."""
+        if await self.lock(run_id) is None:
+            return  # not there, or another tenant's
         await artifacts.drop_content_of_run(self._session, run_id)
         await self._session.execute(_DELETE, {"of_run": run_id})
         await self._session.execute(_DELETE_EVENTS, {"of_run": run_id})

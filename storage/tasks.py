@@ -105,6 +105,8 @@ class SqlTaskWrites:
 
     async def delete(self, task_id: str, /) -> None:
         """Remove a task with its runs, their plans, logs, metrics, artifacts and all its events."""
+        if await self.lock(task_id) is None:
+            return  # not there, or another tenant's
         await drop_content_of_task(self._session, task_id)
         await self._session.execute(_DELETE, {"task_id": task_id})
         await self._session.execute(_DELETE_EVENTS, {"of_task": task_id})

@@ -12,7 +12,8 @@ from storage.tables import metadata
 
 def rows_of(database_url: str, statement: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
     """Read what is committed, on a connection of its own."""
-    engine = create_engine(make_url(database_url).set(drivername="sqlite"))
+    url = make_url(database_url)
+    engine = create_engine(url.set(drivername=url.drivername.removesuffix("+aiosqlite")))
     try:
         with engine.connect() as connection:
             return connection.execute(statement).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -179,6 +180,22 @@ async def test_who_has_no_samples_has_no_summaries_and_no_points(world: World, o
         assert await view.metrics.summaries_of_tasks([of.id], None, None) == {of.id: []}
         assert await view.metrics.series_of_runs([run.id], "rows", 10, None) == {run.id: []}
         assert await view.metrics.series_of_tasks([], "rows", 10, None) == {}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+async def test_the_average_of_the_greatest_numbers_is_a_number(world: World, run: Run, sign: int) -> None:
+    greatest = sign * sys.float_info.max
+    await world.keep(*(metric(run, greatest) for _ in range(3)))
+    (found,) = await _of_run(world, run)
+    assert found.avg == greatest
+    (point,) = await _series(world, run, 2)
+    assert point.value == greatest
+
+
+async def test_the_average_of_opposites_is_in_the_middle(world: World, run: Run) -> None:
+    await world.keep(*(metric(run, sign * sys.float_info.max) for sign in (1, 1, -1, -1)))
+    (found,) = await _of_run(world, run)
+    assert found.avg == 0
 
 
 # Series
