@@ -72,12 +72,12 @@ def api(server: Server, query: str, **variables: Any) -> Any:
     return answer["data"]
 
 
-def create_run(server: Server, *, auto_approve: bool, **config: object) -> str:
-    """Create a task of the team `rehearsal`, and a run of it, and return the run's id."""
+def create_run(server: Server, *, auto_approve: bool, team: str = "rehearsal", **config: Any) -> str:
+    """Create a task and a run of it, and return the run's id."""
     task = api(
         server,
         "mutation($input: CreateTaskInput!) { createTask(input: $input) { task { id } userErrors { message } } }",
-        input={"name": "Rehearse", "team": "rehearsal", "config": config},
+        input={"name": "Rehearse", "team": team, "config": config},
     )["createTask"]
     assert task["userErrors"] == []
     run = api(
@@ -89,11 +89,16 @@ def create_run(server: Server, *, auto_approve: bool, **config: object) -> str:
     return str(run["run"]["id"])
 
 
-def run_waiting(server: Server, **config: object) -> str:
+def run_waiting(server: Server, **config: Any) -> str:
     """Create a run and return its id when its plan waits for a decision."""
     run_id = create_run(server, auto_approve=False, **config)
-    asyncio.run(_until(Client(server.url), run_id, "APPROVAL_REQUIRED"))
+    until(server, run_id, "APPROVAL_REQUIRED")
     return run_id
+
+
+def until(server: Server, run_id: str, type_: str) -> None:
+    """Wait until a run has an event of a type."""
+    asyncio.run(_until(Client(server.url), run_id, type_))
 
 
 async def _until(client: Client, run_id: str, type_: str) -> None:

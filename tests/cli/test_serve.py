@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import SECONDS, api, assert_one_line, mgx, running
+from tests.cli.support import SECONDS, api, assert_one_line, create_run, mgx, running, until
 from tests.servers import Server, running_server, start_server
 
 TEAM = '''
@@ -26,6 +26,35 @@ class Mine:
 '''
 
 
+STUBBORN = '''
+import asyncio
+import time
+
+from domain.model import PlanStep
+from domain.plan import PlanDraft
+from domain.signals import StepStarted
+
+
+class Stubborn:
+    """A team that takes no notice of the end."""
+
+    def __init__(self, config):
+        pass
+
+    async def plan(self, context):
+        yield PlanDraft(summary="Go on", steps=(PlanStep(key="one", title="One"),))
+
+    async def execute(self, context):
+        yield StepStarted(key="one")
+        sleeping = asyncio.to_thread(time.sleep, 3600)
+        while True:
+            try:
+                await sleeping
+            except asyncio.CancelledError:
+                sleeping = asyncio.sleep(3600)
+'''
+
+
 def refusal(cwd: Path, *flags: str, **env: str) -> str:
     done = mgx("serve", *flags, cwd=cwd, **env)
     assert done.code == 1, done
@@ -40,6 +69,21 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, how: signal.Signals) -> None:
     server.process.send_signal(how)
     assert server.stop() == 0
     assert server.log.read_text() == ""
+
+
+def test_a_team_that_does_not_stop_can_not_keep_it_from_ending(tmp_path: Path) -> None:
+    (tmp_path / "stubborn_team.py").write_text(STUBBORN)
+    env = {
+        "MGX_TEAM_PATH": str(tmp_path),
+        "MGX_TEAMS": "stubborn=stubborn_team:Stubborn",
+        "MGX_CANCEL_GRACE": "0.2",
+    }
+    with running_server(tmp_path, **env) as server:
+        run_id = create_run(server, auto_approve=True, team="stubborn")
+        until(server, run_id, "PROGRESS")
+        assert server.stop() == 0
+    with running_server(tmp_path, **env) as server:
+        until(server, run_id, "RESUMED")
 
 
 def test_it_prints_one_line_when_it_is_ready(tmp_path: Path) -> None:
