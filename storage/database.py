@@ -78,7 +78,8 @@ def check(path: Path) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
-                raise StorageError(f"The database {path} is damaged; restore it from a backup: {found}.")
+                reason = " ".join(found.split())
+                raise StorageError(f"The database {path} is damaged; restore it from a backup: {reason}.")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN")
             connection.execute("PRAGMA user_version = 0")  # a write; BEGIN IMMEDIATE is content with a read-only file

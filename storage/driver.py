@@ -38,11 +38,11 @@ class PipelinedConnection(aiosqlite.Connection):
     @contextmanager
     def deferred(self) -> Iterator[None]:
         """Hand over, without waiting, the statements that are executed in the block."""
-        self.deferring = True
+        before, self.deferring = self.deferring, True
         try:
             yield
         finally:
-            self.deferring = False
+            self.deferring = before
 
     def cursor(self) -> PipelinedCursor:  # type: ignore[override]  # what SQLAlchemy uses, not all of aiosqlite's
         """Open a cursor, without a hop."""

@@ -1,0 +1,58 @@
+"""Database files, opened as a server would, and the statements that go to them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from sqlalchemy import Engine, event
+
+from domain.events import Event
+from storage.store import SqliteSettings, SqlStore, open_store
+from tests.contract.world import SetClock
+
+Statement: TypeAlias = tuple[str, Sequence[Any]]
+
+
+@asynccontextmanager
+async def opened(
+    path: Path,
+    settings: SqliteSettings | None = None,
+    on_commit: Callable[[Sequence[Event]], object] = lambda _: None,
+) -> AsyncGenerator[SqlStore, None]:
+    """Open the store in a file."""
+    settings = settings or SqliteSettings(synchronous="NORMAL")
+
+    def deliver(events: Sequence[Event]) -> None:
+        on_commit(events)
+
+    async with open_store(
+        f"sqlite+aiosqlite:///{path}", clock=SetClock(), on_commit=deliver, settings=settings
+    ) as store:
+        yield store
+
+
+@contextmanager
+def recorded() -> Iterator[list[Statement]]:
+    """Note the statements that are executed in the block, but for those that begin transactions."""
+    statements: list[Statement] = []
+
+    def note(_connection: object, _cursor: object, text: str, parameters: Sequence[Any], *_: object) -> None:
+        if not text.startswith("BEGIN"):
+            statements.append((text, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def plan(path: Path, statement: Statement) -> list[str]:
+    """Return the steps that SQLite takes for a statement."""
+    text, parameters = statement
+    with closing(sqlite3.connect(path)) as connection:
+        return [step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters)]
