@@ -1,6 +1,9 @@
 # Everything a contributor needs; `make` with no argument is `make test`.
 # A fresh machine needs Python >= 3.11, make and the package registries, nothing else.
 
+# Bytecode is worth its files: without it every server that a test starts compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.synced
@@ -26,7 +29,7 @@ demo: setup
 	@$(BIN)/mgx demo
 
 test: lint types
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: setup
 	@$(BIN)/ruff check

@@ -73,7 +73,7 @@ async def test_those_who_want_few_types_learn_of_the_end_as_well(world: World) -
         assert (await view.events.page(PageRequest(count=True), [])).total == 0
 
 
-@pytest.mark.parametrize("ending", [*TERMINAL, EventType.RUN_DELETED, EventType.TASK_DELETED])
+@pytest.mark.parametrize("ending", [*sorted(TERMINAL), EventType.RUN_DELETED, EventType.TASK_DELETED])
 async def test_every_end_is_told_whatever_types_are_wanted(world: World, ending: EventType) -> None:
     await world.keep(task_event(task(), type=ending))
     async with world.store.read(ANONYMOUS) as view:
