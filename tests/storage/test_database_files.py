@@ -87,9 +87,10 @@ def _without_rights() -> Iterator[None]:
 @pytest.fixture
 def reachable(tmp_path: Path) -> Iterator[Path]:
     """Yield a directory that everyone can reach and write to."""
-    closed = {path: path.stat().st_mode for path in tmp_path.parents if not path.stat().st_mode & 0o001}
+    modes = {path: path.stat().st_mode for path in tmp_path.parents}
+    closed = {path: mode for path, mode in modes.items() if mode & 0o011 != 0o011}
     for path, mode in closed.items():
-        path.chmod(mode | 0o001)
+        path.chmod(mode | 0o011)
     tmp_path.chmod(0o777)
     yield tmp_path
     for path, mode in closed.items():
