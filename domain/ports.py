@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 from domain.model import JsonObject, Plan, Run
@@ -21,7 +21,7 @@ class Clock(Protocol):
         ...
 
 
-class BellState(Enum):
+class BellState(StrEnum):
     """Whether rings reach other processes."""
 
     CONNECTED = "connected"

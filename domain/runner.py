@@ -31,12 +31,12 @@ REST: Final = 1.0
 class Runner:
     """Advances runs in this process; a `WorkQueue`.
 
-    Args:
+    Attributes:
         slots: Runs worked on at once; the rest wait in order of priority and age.
     """
 
     def __init__(self, *, slots: int) -> None:
-        self._slots = slots
+        self.slots = slots
         self._active: dict[str, tuple[asyncio.Task[None], asyncio.Future[Halt]]] = {}
         self._executor: Executor | None = None
         self._crowded = True
@@ -91,7 +91,7 @@ class Runner:
 
     def _offer(self, run_id: str) -> None:
         """Take up a run at once where nothing can be waiting before it, else look who is first."""
-        free = len(self._active) < self._slots and not self._crowded and run_id not in self._active
+        free = len(self._active) < self.slots and not self._crowded and run_id not in self._active
         if self._executor is not None and free:
             self._start(self._executor, run_id)
         else:
@@ -100,12 +100,12 @@ class Runner:
 
     async def _fill_slots(self, work: WorkService, executor: Executor) -> None:
         """Take up the runs that are first, as many as there are slots."""
-        while len(self._active) < self._slots:
+        while len(self._active) < self.slots:
             # A run just started is still claimable until its claim is written, so ask for that many more.
-            asked = self._slots + 1
+            asked = self.slots + 1
             found = await work.claimable(asked)
             fresh = [run_id for run_id in found if run_id not in self._active]
-            free = self._slots - len(self._active)
+            free = self.slots - len(self._active)
             self._crowded = len(fresh) > free
             for run_id in fresh[:free]:
                 self._start(executor, run_id)

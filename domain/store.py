@@ -110,6 +110,21 @@ class IdempotencyKey:
     input_digest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCensus:
+    """How many runs there are.
+
+    Attributes:
+        by_status: States that no run is in are left out.
+        waiting: Runs that need a worker and have none.
+        waiting_since: When anything last happened to that one of them where this was longest ago; None without any.
+    """
+
+    by_status: Mapping[RunStatus, int]
+    waiting: int
+    waiting_since: datetime | None
+
+
 class TaskReads(Protocol):
     """Tasks, read."""
 
@@ -171,6 +186,10 @@ class RunReads(Protocol):
 
     def content(self, artifact: Artifact, /) -> AsyncIterator[bytes]:
         """Read an artifact's bytes in chunks."""
+        ...
+
+    async def census(self, now: datetime, /) -> RunCensus:
+        """Count the runs; a worker whose lease has lapsed by now is none."""
         ...
 
 

@@ -21,6 +21,7 @@ from domain.services.metrics import MetricService
 from domain.services.runs import RunService
 from domain.services.tasks import TaskService
 from domain.services.work import WorkService
+from domain.timed_store import TimedStore
 from graph.clock import SystemClock
 from graph.context import Context, Services
 from graph.execution.engine import Engine, EngineOptions
@@ -42,6 +43,9 @@ class Application:
     Attributes:
         transport: Answers GraphQL; its `shutdown` ends open connections.
         bell: Tells other processes of news; its `status` says whether they hear.
+        store: Where everything is kept, timed.
+        runner: Works on runs.
+        serves_metrics: Whether Prometheus may ask.
         hosts: Names under which the server may be reached; None allows any.
     """
 
@@ -49,7 +53,10 @@ class Application:
     services: Services
     transport: Transport
     bell: Bell
+    store: TimedStore
+    runner: Runner
     serves_graphiql: bool
+    serves_metrics: bool
     hosts: frozenset[str] | None
 
 
@@ -77,12 +84,14 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
             feed.publish(events)
             bell.ring(events[-1].pos)
 
-        store = await stack.enter_async_context(
-            open_store(
-                settings.database_url,
-                clock=clock,
-                on_commit=deliver,
-                settings=SqliteSettings(synchronous=settings.database_synchronous),
+        store = TimedStore(
+            await stack.enter_async_context(
+                open_store(
+                    settings.database_url,
+                    clock=clock,
+                    on_commit=deliver,
+                    settings=SqliteSettings(synchronous=settings.database_synchronous),
+                )
             )
         )
         feed = Feed(store, bell, clock)
@@ -109,6 +118,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
             store=store,
             feed=feed,
             clock=clock,
+            bell=bell,
             instance=instance,
             connections=lambda: transport.connections.open,
             root_path=settings.root_path,
@@ -119,7 +129,10 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
             services=services,
             transport=transport,
             bell=bell,
+            store=store,
+            runner=runner,
             serves_graphiql=settings.serves_graphiql,
+            serves_metrics=settings.serves_metrics,
             hosts=_hosts(settings),
         )
 

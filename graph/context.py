@@ -11,7 +11,7 @@ import strawberry
 from domain.feed import Feed
 from domain.model import Principal
 from domain.paging import encode_event_cursor
-from domain.ports import Clock, Teams
+from domain.ports import Bell, Clock, Teams
 from domain.services.metrics import MetricService
 from domain.services.runs import RunService
 from domain.services.tasks import TaskService
@@ -36,6 +36,7 @@ class Services:
     store: Store
     feed: Feed
     clock: Clock
+    bell: Bell
     instance: str
     connections: Callable[[], int]
     root_path: str = ""

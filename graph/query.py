@@ -155,7 +155,10 @@ def feed(info: Info) -> FeedStats:
     """Tell how the feed of this instance does."""
     services = info.context.services
     return FeedStats.from_domain(
-        services.feed.statistics(), instance=services.instance, connections=services.connections()
+        services.feed.statistics(),
+        instance=services.instance,
+        connections=services.connections(),
+        bell=services.bell.status.state,
     )
 
 

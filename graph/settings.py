@@ -52,6 +52,9 @@ class Settings(BaseSettings):
         description="Host names, with commas, under which the server is reached; on loopback its own are known.",
     )
     graphiql: bool | None = Field(default=None, description="Serve GraphiQL; by default on loopback and with --dev.")
+    metrics: bool | None = Field(
+        default=None, description="Serve /metrics to Prometheus; by default on loopback and with --dev."
+    )
     introspection: bool | None = Field(
         default=None, description="Answer questions about the schema; by default on loopback and with --dev."
     )
@@ -152,6 +155,11 @@ class Settings(BaseSettings):
     def serves_graphiql(self) -> bool:
         """Whether there is GraphiQL."""
         return self.is_open if self.graphiql is None else self.graphiql
+
+    @property
+    def serves_metrics(self) -> bool:
+        """Whether there is /metrics."""
+        return self.is_open if self.metrics is None else self.metrics
 
 
 class ClientSettings(BaseSettings):

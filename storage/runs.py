@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
 
 from domain.model import Artifact, Decision, LogLine, Plan, Run, RunStatus
 from domain.paging import Direction, Page, PageRequest, RunOrder, RunOrderField
-from domain.store import LogFilter, RunFilter
-from storage import artifacts, plans
+from domain.store import LogFilter, RunCensus, RunFilter
+from storage import artifacts, census, plans
 from storage.filters import Where, at_least, differs, equals
 from storage.keyset import Ordering
 from storage.pages import ListCursors, Listing
@@ -87,6 +88,10 @@ class SqlRunReads:
     def content(self, artifact: Artifact, /) -> AsyncIterator[bytes]:
         """Read an artifact's bytes in chunks."""
         return artifacts.content(self._session, artifact)
+
+    async def census(self, now: datetime, /) -> RunCensus:
+        """Count the runs."""
+        return await census.take(self._session, now)
 
     def _listing(self, filter_: RunFilter, order: RunOrder, name: str, *, parent: str | None = None) -> Listing[Run]:
         ordering = Ordering(

@@ -5,6 +5,7 @@ mutation, `subscribe` follows a subscription. What leaves is JSON, ready to be s
 """
 
 import asyncio
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -33,6 +34,7 @@ from graphql import (
 )
 from strawberry.execution import optimized_is_awaitable
 
+from domain.durations import Durations
 from graph.errors import ErrorCode, RequestError, coded, internal, public
 from graph.execution.documents import Document, Documents, InvalidDocumentError
 from graph.execution.encoding import encode
@@ -106,9 +108,11 @@ class Result:
 
     Attributes:
         body: `{"data": ..., "errors": [...]}`.
+        code: The code of the first error beside the data, None without one.
     """
 
     body: bytes
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class Failure:
     @property
     def code(self) -> str:
         """The code of the first error, which decides what a transport does."""
-        return str(self.errors[0].get("extensions", {})["code"])
+        return _code(self.errors[0])
 
     @property
     def body(self) -> bytes:
@@ -137,6 +141,9 @@ Answer: TypeAlias = Result | Failure
 
 class Engine:
     """Prepares and executes the operations of a schema.
+
+    Attributes:
+        event_durations: How long it took to execute subscriptions, each event by itself.
 
     Args:
         schema: Its extensions are not run: what they are used for is done here.
@@ -153,6 +160,7 @@ class Engine:
             introspection=self.options.introspection,
             suggestions=self.options.suggestions,
         )
+        self.event_durations = Durations()
         self._subscribers = 0
 
     @property
@@ -188,7 +196,10 @@ class Engine:
 
         Depends on its arguments alone, so that one answer can serve all who asked for the same.
         """
-        return await self._run(operation, event, context)
+        began = time.perf_counter()
+        answer = await self._run(operation, event, context)
+        self.event_durations.add(time.perf_counter() - began)
+        return answer
 
     async def subscribe(self, operation: Operation, context: object) -> AsyncGenerator[Answer, None]:
         """Follow a subscription.
@@ -292,7 +303,11 @@ def _answer(result: ExecutionResult, request_id: str) -> Answer:
     if result.data is None and errors and all(error.path is None for error in errors):
         return Failure(shown)
     response = {"data": result.data, "errors": shown} if shown else {"data": result.data}
-    return Result(encode(response))
+    return Result(encode(response), _code(shown[0]) if shown else None)
+
+
+def _code(error: GraphQLFormattedError) -> str:
+    return str(error.get("extensions", {})["code"])
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from graph.errors import ErrorCode, RequestError
+from graph.transport.tally import TransportName
 
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -29,32 +30,37 @@ class Connections:
     def __init__(self, total: int, per_address: int) -> None:
         self._total = total
         self._per_address = per_address
-        self._open = 0
+        self._open: Counter[TransportName] = Counter()
         self._by_address: Counter[str] = Counter()
 
     @property
     def open(self) -> int:
         """How many are open now."""
+        return self._open.total()
+
+    @property
+    def by_transport(self) -> Mapping[TransportName, int]:
+        """How many are open now, for each transport that had one."""
         return self._open
 
     @contextmanager
-    def admit(self, address: str) -> Iterator[None]:
+    def admit(self, address: str, transport: TransportName) -> Iterator[None]:
         """Count a connection while the block runs.
 
         Raises:
             TooManyConnectionsError: BUSY when there are too many in all, RATE_LIMITED for the address.
         """
-        if self._open >= self._total:
+        if self.open >= self._total:
             raise TooManyConnectionsError(ErrorCode.BUSY, "The server has no connection left; try again later.")
         if self._by_address[address] >= self._per_address:
             message = f"Your address has {self._per_address} open connections, which is the limit."
             raise TooManyConnectionsError(ErrorCode.RATE_LIMITED, message)
-        self._open += 1
+        self._open[transport] += 1
         self._by_address[address] += 1
         try:
             yield
         finally:
-            self._open -= 1
+            self._open[transport] -= 1
             self._by_address[address] -= 1
             if not self._by_address[address]:
                 del self._by_address[address]

@@ -5,16 +5,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from graph.errors import RequestError, internal
-from graph.execution.engine import Answer, Engine, Failure, Operation
+from graph.execution.engine import Answer, Engine, Failure, Operation, Request
 from graph.transport.connections import Connections, Proxies, Shutdown
 from graph.transport.origins import Origins
+from graph.transport.tally import OK, Tally, TransportName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class RequestInfo:
     """
 
     request_id: str
-    kind: Literal["http", "sse", "websocket"]
+    kind: TransportName
     address: str
     headers: Headers
     connection_params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
@@ -105,12 +106,13 @@ class Transport:
         self.origins = Origins(self.options.allowed_origins)
         self.proxies = Proxies(self.options.trusted_proxies)
         self.connections = Connections(self.options.connections, self.options.connections_per_address)
+        self.tally = Tally()
         self._make_context = make_context
 
     def describe(
         self,
         scope: Scope,
-        kind: Literal["http", "sse", "websocket"],
+        kind: TransportName,
         request_id: str,
         connection_params: Mapping[str, object] = MappingProxyType({}),
     ) -> RequestInfo:
@@ -123,27 +125,46 @@ class Transport:
             connection_params=connection_params,
         )
 
+    def prepare(self, request: Request, kind: TransportName) -> Operation | Failure:
+        """Make an operation of a request, or say why not; see `Engine.prepare`."""
+        prepared = self.engine.prepare(request)
+        if isinstance(prepared, Failure):
+            self.tally.refused(kind, prepared)
+        return prepared
+
     async def execute(self, operation: Operation, info: RequestInfo) -> Answer:
         """Execute a query or mutation in a context of its own."""
-        try:
-            context = await self._make_context(info)
-        except Exception as error:
-            return _refusal(error, info)
-        return await self.engine.execute(operation, context)
+        with self.tally.counting(info.kind, operation.type) as counting:
+            try:
+                context = await self._make_context(info)
+            except Exception as error:
+                answer: Answer = _refusal(error, info)
+            else:
+                answer = await self.engine.execute(operation, context)
+            counting.answered(answer)
+            return answer
 
     async def answers(self, operation: Operation, info: RequestInfo) -> AsyncGenerator[Answer, None]:
         """Run any operation as a stream: one answer, or one for each event of a subscription."""
         if operation.type is not OperationType.SUBSCRIPTION:
             yield await self.execute(operation, info)
             return
-        try:
-            context = await self._make_context(info)
-        except Exception as error:
-            yield _refusal(error, info)
-            return
-        async with aclosing(self.engine.subscribe(operation, context)) as answers:
-            async for answer in answers:
-                yield answer
+        with self.tally.counting(info.kind, operation.type) as counting:
+            try:
+                context = await self._make_context(info)
+            except Exception as error:
+                refusal = _refusal(error, info)
+                counting.answered(refusal)
+                yield refusal
+                return
+            async with aclosing(self.engine.subscribe(operation, context)) as answers:
+                async for answer in answers:
+                    if isinstance(answer, Failure):
+                        counting.answered(answer)
+                        yield answer
+                        return
+                    yield answer
+            counting.outcome = OK
 
 
 def new_request_id() -> str:

@@ -68,7 +68,8 @@ class SocketView:
             await refuse(scope, send, 403, "This origin is not allowed.")
             return
         try:
-            with self._transport.connections.admit(self._transport.proxies.client_address(scope)):
+            address = self._transport.proxies.client_address(scope)
+            with self._transport.connections.admit(address, "websocket"):
                 await self._serve(scope, receive, send)
         except TooManyConnectionsError as error:
             status = 503 if error.code is ErrorCode.BUSY else 429
@@ -276,7 +277,7 @@ class _Socket:
             operation_name=message.operation_name,
             request_id=request_id,
         )
-        operation = self._transport.engine.prepare(request)
+        operation = self._transport.prepare(request, "websocket")
         if isinstance(operation, Failure):
             await self._finish(message.id, running, operation)
             return

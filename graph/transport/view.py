@@ -70,7 +70,8 @@ class HttpView:
         media = negotiate(Headers(scope=scope).get("accept"))
         if media is None:
             raise HttpRefusedError(406, f"Accept one of {', '.join(MediaType)}.")
-        prepared = self._transport.engine.prepare(await self._read(exchange))
+        request = await self._read(exchange)
+        prepared = self._transport.prepare(request, "sse" if media is MediaType.EVENTS else "http")
         if isinstance(prepared, Operation):
             _check_operation(prepared, method, media)
         if media is MediaType.EVENTS:
@@ -107,7 +108,7 @@ class HttpView:
         else:
             answers, mutating = _only(prepared), False
         try:
-            with self._transport.connections.admit(info.address):
+            with self._transport.connections.admit(info.address, info.kind):
                 await stream(self._transport, exchange, answers, mutating=mutating)
         except TooManyConnectionsError as error:
             raise HttpRefusedError(_STATUS[error.code], error.message) from None

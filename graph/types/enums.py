@@ -25,6 +25,7 @@ from domain.model import (
     TaskStatus,
 )
 from domain.paging import Direction, RunOrderField, TaskOrderField
+from domain.ports import BellState
 
 
 def describe(enum: type[StrEnum], description: str, values: Mapping[Any, str], *, name: str | None = None) -> None:
@@ -207,5 +208,13 @@ describe(
         RunOrderField.STARTED_AT: "When a worker took the run.",
         RunOrderField.COMPLETED_AT: "When the run came to an end.",
         RunOrderField.DURATION: "Seconds from start to end.",
+    },
+)
+describe(
+    BellState,
+    "Whether rings reach other instances; without them nothing is lost, but it is a second late.",
+    {
+        BellState.CONNECTED: "News of other instances arrive at once.",
+        BellState.DEGRADED: "News of other instances arrive within a second.",
     },
 )

@@ -8,6 +8,7 @@ import strawberry
 
 from domain import ports
 from domain.feed import FeedStatistics
+from domain.ports import BellState
 from graph.types.fields import attribute
 from graph.types.scalars import JSON
 
@@ -39,7 +40,9 @@ class FeedStats:
     catching_up: int = attribute("Subscriptions that read the log now instead of what is published.")
     lag_ms: float = attribute("Milliseconds from the newest event's time until it was published here.")
 
+    bell: BellState = strawberry.field(description="Whether news of other instances arrive at once.")
+
     @classmethod
-    def from_domain(cls, record: FeedStatistics, *, instance: str, connections: int) -> Self:
+    def from_domain(cls, record: FeedStatistics, *, instance: str, connections: int, bell: BellState) -> Self:
         """Show the feed of an instance."""
-        return cls(record=record, instance=instance, connections=connections)
+        return cls(record=record, instance=instance, connections=connections, bell=bell)

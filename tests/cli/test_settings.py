@@ -105,6 +105,14 @@ def test_loopback_needs_no_permission(host: str) -> None:
     assert read("--host", host).is_loopback
 
 
+def test_metrics_are_served_on_loopback_and_elsewhere_on_demand() -> None:
+    elsewhere = ("--host=0.0.0.0", "--insecure")
+    assert read().serves_metrics
+    assert not read("--no-metrics").serves_metrics
+    assert not read(*elsewhere).serves_metrics
+    assert read(*elsewhere, "--metrics").serves_metrics
+
+
 def test_help_lists_every_setting_with_its_variable_and_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["serve", "--help"])

@@ -56,7 +56,7 @@ async def test_teams_say_what_they_take(api: Api) -> None:
 
 
 async def test_the_feed_counts_its_subscribers(api: Api) -> None:
-    select = "{ feed { instance connections subscribers delivered catchingUp lagMs } }"
+    select = "{ feed { instance connections subscribers delivered catchingUp lagMs bell } }"
     run = await ended(api)
     before = (await api.ask(select))["feed"]
     assert before["instance"]
@@ -69,3 +69,4 @@ async def test_the_feed_counts_its_subscribers(api: Api) -> None:
         assert feed["connections"] >= 2
         assert feed["catchingUp"] >= 0
         assert feed["lagMs"] >= 0
+        assert feed["bell"] == "CONNECTED"

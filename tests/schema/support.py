@@ -13,13 +13,23 @@ from typing import Any, Final, cast
 from domain.events import Event
 from domain.feed import FeedStatistics
 from domain.model import ANONYMOUS, Principal
-from domain.ports import TeamInfo
+from domain.ports import BellState, BellStatus, TeamInfo
 from graph.context import Context, Services
 from graph.execution.engine import Answer, Engine, EngineOptions, Failure, Operation, Request
 from graph.schema import build_schema
 
 NOW: Final = datetime(2026, 11, 23, 13, tzinfo=UTC)
 LOG_ID: Final = "log-1"
+
+
+class FixedBell:
+    status = BellStatus(state=BellState.DEGRADED, since=NOW, rebuilds=0)
+
+    def ring(self, pos: int, /) -> None:
+        raise NotImplementedError
+
+    def listen(self) -> AsyncIterator[int | None]:
+        raise NotImplementedError
 
 
 class FixedClock:
@@ -157,6 +167,7 @@ class Api:
             store=cast("Any", FakeStore(self.script)),
             feed=cast("Any", self.feed),
             clock=FixedClock(),
+            bell=FixedBell(),
             instance="test-instance",
             connections=lambda: 7,
             root_path="/mgx",

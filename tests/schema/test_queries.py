@@ -390,7 +390,7 @@ async def test_a_version_of_a_plan_is_found_by_its_number(api: Api) -> None:
 async def test_the_server_tells_its_teams_and_its_feed(api: Api) -> None:
     shown = await api.data(
         "{ teams { name description configSchema } "
-        "feed { instance connections subscribers delivered catchingUp lagMs } }"
+        "feed { instance connections subscribers delivered catchingUp lagMs bell } }"
     )
 
     assert shown == {
@@ -402,5 +402,6 @@ async def test_the_server_tells_its_teams_and_its_feed(api: Api) -> None:
             "delivered": 3e9,
             "catchingUp": 1,
             "lagMs": 0.5,
+            "bell": "DEGRADED",
         },
     }
