@@ -62,14 +62,14 @@ class Client:
     """Speaks to one server.
 
     Args:
-        url: Its address, such as http://127.0.0.1:8000 or https://example.org/mgx.
+        url: Its address, such as http://127.0.0.1:8000 or https://example.org/mgx; that of its API will do.
 
     Raises:
         ApiError: It is no http or https address.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.url = url.rstrip("/").removesuffix("/graphql")
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ApiError(f"{url!r} is no address of a server; it looks like http://127.0.0.1:8000.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -83,9 +85,14 @@ def _farewell(console: Console, url: str, run_id: str, settings: Settings) -> No
     if settings.serves_graphiql:
         rows.add_row("GraphiQL", f"{url}/graphiql")
     rows.add_row("API", f"{url}/graphql")
-    rows.add_row("This run", f"mgx watch {run_id} --url {url}")
+    rows.add_row("This run", f"{_program()} watch {run_id} --url {url}")
     console.print(Text("\nGo on from here", style="bold"))
     console.print(rows)
+
+
+def _program() -> str:
+    """Return how to call us from here: `make setup` puts nobody's shell on our path."""
+    return "mgx" if shutil.which("mgx") else os.path.relpath(sys.argv[0])
 
 
 def _serve_on(console: Console, process: subprocess.Popen[str]) -> int:

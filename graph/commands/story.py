@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.markdown import Markdown
 from rich.prompt import Prompt
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text, TextType
 
 from graph.client import ApiError, Client, Data
 from graph.commands.board import Board
@@ -40,11 +40,22 @@ _TASK: Final = {
     "config": {"playbook": "analyze-sales"},
 }
 _QUESTION: Final = (
-    "\nVersion {version}: [bold green]a[/]pprove, [bold red]r[/]eject, or send it back with [bold yellow]f[/]eedback"
+    "\nVersion {version}: approve ([bold green]a[/]), reject ([bold red]r[/]), or send it back with feedback "
+    "([bold yellow]f[/])"
 )
 _STATUS: Final = "run { status }"
 _REDRAWS: Final = 10  # a second
 _CONNECT_SECONDS: Final = 30
+
+
+class _Choice(Prompt):
+    """A prompt whose question names its answers itself."""
+
+    illegal_choice_message = "[prompt.invalid.choice]Answer a, r or f"
+
+    def __init__(self, question: TextType, **options: Any) -> None:
+        super().__init__(question, **{**options, "choices": ["a", "r", "f"]})
+        self.show_choices = self.show_default = False
 
 
 class Story:
@@ -133,7 +144,7 @@ class Story:
         """Return the mutation that a person chose, and its input."""
         question = Text.from_markup(_QUESTION.format(version=version))
         try:
-            match Prompt.ask(question, console=self._console, choices=["a", "r", "f"], default="a", show_choices=False):
+            match _Choice.ask(question, console=self._console, default="a"):
                 case "f":
                     return "requestPlanChanges", {"feedback": Prompt.ask("Feedback", console=self._console)}
                 case choice:

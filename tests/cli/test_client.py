@@ -227,3 +227,15 @@ async def test_leaving_early_closes_the_connection() -> None:
                 break
         await left.wait()
     assert seen == [{"cursor": "a"}]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/graphql", "/graphql/"])
+async def test_the_address_of_the_api_names_its_server_too(path: str) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.next("c1")
+        await stage.say("complete", id="1")
+
+    async with playing(scene) as script:
+        client = Client(f"{script.client.url}{path}")
+        assert client.url == script.client.url
+        assert await client.execute(QUERY) == {"events": {"cursor": "c1"}}

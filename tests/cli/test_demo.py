@@ -36,7 +36,7 @@ def test_without_a_terminal_it_approves_shows_the_report_and_ends_with_0(tmp_pat
 
 def test_on_a_terminal_a_plan_goes_back_is_approved_and_the_server_goes_on(tmp_path: Path) -> None:
     with on_a_terminal("demo", cwd=tmp_path) as demo:
-        demo.read_until("Version 1: approve, reject, or send it back with feedback")
+        demo.read_until("Version 1: approve (a), reject (r), or send it back with feedback (f)")
         demo.type("f\n")
         demo.read_until("Feedback")
         demo.type("Only the north\n")
