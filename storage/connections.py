@@ -50,9 +50,11 @@ class Lease:
         """End the connection's transaction and let others have it."""
         if self._taken is not None:
             connection, self._taken = self._taken, None
-            await connection.sql.rollback()
-            await connection.pipeline.rollback()  # which SQLAlchemy leaves out after a COMMIT that failed
-            self._pool.put_nowait(connection)
+            try:
+                await connection.sql.rollback()
+                await connection.pipeline.rollback()  # which SQLAlchemy leaves out after a COMMIT that failed
+            finally:
+                self._pool.put_nowait(connection)
 
 
 @asynccontextmanager
