@@ -111,10 +111,12 @@ class Watch:
         self.seen: dict[int, Event] = {}
         self._news = asyncio.Event()
 
-    def notice(self, event: Event) -> None:
-        """Take an event from any subscriber."""
+    def notice(self, event: Event) -> bool:
+        """Take an event from any subscriber and return whether it is new."""
+        is_new = event["sequence"] not in self.seen
         self.seen.setdefault(event["sequence"], event)
         self._news.set()
+        return is_new
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until what was seen fulfils a condition."""
