@@ -88,6 +88,9 @@ class Runner:
             except StoreError as error:
                 logger.warning("waiting runs can't be looked up: %s", error)
                 asyncio.get_running_loop().call_later(REST, self._work_wake.set)
+            except Exception:
+                logger.exception("waiting runs could not be looked up")
+                asyncio.get_running_loop().call_later(REST, self._work_wake.set)
 
     def _offer(self, run_id: str) -> None:
         """Take up a run at once where nothing can be waiting before it, else look who is first."""

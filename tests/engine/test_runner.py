@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from domain.errors import InvalidInputError, InvalidStateError, LimitReachedError
+from domain import runner
+from domain.errors import InvalidInputError, InvalidStateError, LimitReachedError, StoreBusyError
 from domain.events import Event, EventType, RunCreated
 from domain.model import ANONYMOUS, ApprovalTimeoutPolicy, ConcurrencyPolicy, RunStatus, StepStatus
 from domain.ports import ExecutionContext, PlanContext
+from domain.services.work import WorkService
 from domain.signals import ArtifactMade, Signal, StepFailed, StepFinished, StepStarted
 from domain.store import RunScope
 from tests.engine.support import Script, ScriptedTeams, draft, open_engine, types
@@ -69,6 +71,25 @@ async def test_a_deadline_that_passed_while_nothing_ran_fires_at_the_next_start(
         events = await engine.until(run.id)
         assert types(events)[-1] == "COMPLETION"
         assert next(e for e in events if e.type is EventType.APPROVED).data["decision"]["actor"] == "policy"  # type: ignore[index,call-overload]
+
+
+async def test_an_error_of_ours_while_runs_are_looked_up_stops_no_later_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimable = WorkService.claimable
+    failures = iter([RuntimeError("a bug"), StoreBusyError("busy")])
+
+    async def sometimes(work: WorkService, limit: int) -> Sequence[str]:
+        for failure in failures:
+            raise failure
+        return await claimable(work, limit)
+
+    monkeypatch.setattr(WorkService, "claimable", sometimes)
+    monkeypatch.setattr(runner, "REST", 0.0)
+    async with open_engine(tmp_path / "mgx.db", working=False) as engine:
+        run = await engine.start(await engine.task(), auto_approve=True)
+    async with open_engine(tmp_path / "mgx.db") as engine:
+        assert types(await engine.until(run.id))[-1] == "COMPLETION"
 
 
 async def test_a_shutdown_hands_the_work_over_and_the_next_start_goes_on(tmp_path: Path) -> None:
