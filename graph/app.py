@@ -100,8 +100,11 @@ async def _artifact(request: Request) -> Response:
     """Send an artifact's bytes; its content never changes, so its SHA-256 is its ETag."""
     application: Application = request.app.state.application
     artifact_id = request.path_params["artifact_id"]
-    async with application.services.store.read(ANONYMOUS) as tx:
-        artifact = (await tx.runs.artifacts([artifact_id])).get(artifact_id)
+    try:
+        async with application.services.store.read(ANONYMOUS) as tx:
+            artifact = (await tx.runs.artifacts([artifact_id])).get(artifact_id)
+    except StoreError:
+        return PlainTextResponse("The database can't be read now; try again.\n", status_code=503)
     if artifact is None:
         return PlainTextResponse("There is no such artifact.\n", status_code=404)
     headers = {

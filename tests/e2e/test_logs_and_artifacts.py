@@ -1,11 +1,14 @@
 """What a run said and what it made."""
 
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from domain.errors import StoreBusyError
 from tests.e2e.client import Api
+from tests.e2e.server import serving
 from tests.e2e.work import ended, new_task
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -119,3 +122,16 @@ async def test_the_artifact_of_an_event_is_the_artifact(api: Api) -> None:
     events = await api.life(run["id"], types=["ARTIFACT"], select=f"... on ArtifactEvent {{ artifact {{ {fields} }} }}")
     listed = (await api.run(run["id"], f"artifacts {{ {fields} }}"))["artifacts"]
     assert [event["artifact"] for event in events] == listed
+
+
+async def test_an_artifact_that_can_not_be_read_now_is_worth_another_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path) as served:
+
+        def refuse(*_: object) -> None:
+            raise StoreBusyError("busy")
+
+        monkeypatch.setattr(type(served.application.services.store), "read", refuse)
+        answer = await served.api.http.get(f"{served.api.base}/artifacts/any")
+        assert (answer.status_code, "try again" in answer.text) == (503, True)
