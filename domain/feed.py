@@ -18,8 +18,9 @@ from typing import Final, assert_never
 from domain.errors import InvalidCursorError, UnknownSubjectError
 from domain.events import Event, EventType
 from domain.model import ENGINE, Principal
+from domain.paging import PageRequest
 from domain.ports import Bell, Clock
-from domain.store import AllScope, RunScope, Scope, Store, TaskScope
+from domain.store import AllScope, ReadTx, RunScope, Scope, Store, TaskScope
 from domain.transitions import FINAL
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ PAGE: Final = 200
 BUFFER: Final = 256
 POLL_SECONDS: Final = 1.0
 """How late an event may come when the bell is silent."""
+
+_LAST: Final = PageRequest(limit=1, backward=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +144,7 @@ class Feed:
                         yield wanted
                     if any(_closes(scope, event) for event in events):
                         return
-                if ended or not exists:
+                if ended:
                     return
                 async for events in follower.live(last):
                     last = events[-1].pos
@@ -171,10 +174,10 @@ class Feed:
             case RunScope(run_id):
                 async with self._store.read(principal) as tx:
                     run = (await tx.runs.many([run_id])).get(run_id)
-                if run is None:
-                    return False, True
-                follower.task_id = run.task_id
-                return True, run.status in FINAL
+                    if run is None:
+                        return False, True
+                    follower.task_id = run.task_id
+                    return True, run.status in FINAL and await _is_whole(tx, run_id)
             case _:
                 assert_never(follower.scope)
 
@@ -325,6 +328,12 @@ class _Hub:
                 del self._of_run[run_id]
             case _:
                 pass
+
+
+async def _is_whole(tx: ReadTx, run_id: str) -> bool:
+    """Whether the log has a final run's last event: it may get its place there after the commit that wrote it."""
+    newest = (await tx.events.pages_of_runs([run_id], _LAST, None))[run_id].items
+    return bool(newest) and newest[-1].is_terminal
 
 
 def _wanted(scope: Scope, events: Sequence[Event], types: Collection[EventType] | None) -> Sequence[Event]:

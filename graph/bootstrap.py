@@ -32,6 +32,7 @@ from graph.transport.connections import Shutdown
 from graph.transport.origins import LOOPBACK_HOSTS
 from graph.transport.shared import RequestInfo, Transport, TransportOptions
 from storage.bell import open_bell
+from storage.postgres import PostgresSettings
 from storage.store import SqliteSettings, open_store
 from teams.registry import Registry, parse_teams
 
@@ -91,6 +92,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
                     clock=clock,
                     on_commit=deliver,
                     settings=SqliteSettings(synchronous=settings.database_synchronous),
+                    postgres=PostgresSettings(pool_size=settings.database_pool_size),
                 )
             )
         )

@@ -21,7 +21,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MGX_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     database_url: str = Field(
-        default="sqlite+aiosqlite:///./mgx.db", description="Where everything is kept, as an SQLAlchemy URL."
+        default="sqlite+aiosqlite:///./mgx.db",
+        description="Where everything is kept: sqlite+aiosqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.",
+    )
+    database_pool_size: int = Field(
+        default=8, ge=1, le=1000, description="Connections to PostgreSQL that write, and as many that only read."
     )
     database_synchronous: Literal["FULL", "NORMAL"] = Field(
         default="FULL",

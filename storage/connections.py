@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +22,10 @@ class Connected:
 
     sql: AsyncConnection
     pipeline: PipelinedConnection
+
+    def deferred(self) -> AbstractContextManager[None]:
+        """Hand over, without waiting, the statements that are executed in the block."""
+        return self.pipeline.deferred()
 
 
 Pool: TypeAlias = asyncio.LifoQueue[Connected]

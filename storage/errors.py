@@ -7,13 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.errors import StoreBusyError, StoreError, StoreFullError
 
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# https://www.postgresql.org/docs/18/errcodes-appendix.html
+_FULL_STATES: Final = frozenset({"53100", "25006", "58030"})  # disk full, read-only, input or output failed
+_DAMAGED_STATES: Final = frozenset({"XX001", "XX002"})
+_BUSY_CLASSES: Final = frozenset({"08", "25", "40", "53", "55", "57"})  # of connections, conflicts, locks and shutdowns
 _PRIMARY: Final = 0xFF  # the low byte of an extended result code (https://www.sqlite.org/rescode.html)
 
 
@@ -36,12 +41,27 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
+    except PoolTimeoutError as error:
+        raise StoreBusyError("All connections to the database are in use; try again.") from error
     except DBAPIError as error:
-        code = result_code(error.orig)
-        if code in _BUSY:
-            raise StoreBusyError("The database is busy; try again.") from error
-        if code in _FULL:
-            raise StoreFullError(f"The database can't be written now: {error.orig}.") from error
-        if code in _DAMAGED:
-            raise StoreError(f"The database is damaged: {error.orig}.") from error
-        raise
+        known = _translate(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _translate(error: DBAPIError) -> StoreError | None:
+    code, state = result_code(error.orig), getattr(error.orig, "sqlstate", None)
+    if code in _FULL or state in _FULL_STATES:
+        return StoreFullError(f"The database can't be written now: {error.orig}.")
+    if code in _DAMAGED or state in _DAMAGED_STATES:
+        return StoreError(f"The database is damaged: {error.orig}.")
+    is_lost = error.connection_invalidated or (state is None and is_unreachable(error))
+    if code in _BUSY or is_lost or (state is not None and state[:2] in _BUSY_CLASSES):
+        return StoreBusyError("The database is busy or can't be reached; try again.")
+    return None
+
+
+def is_unreachable(error: DBAPIError) -> bool:
+    """Whether PostgreSQL could not be asked at all, or went away."""
+    return isinstance(error, OperationalError) and hasattr(error.orig, "sqlstate")

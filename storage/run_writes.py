@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, updat
 from domain.fold import RunState
 from domain.model import Artifact, LogLine, Run, RunStatus
 from domain.transitions import FINAL
-from storage import artifacts, plans
+from storage import arrivals, artifacts, plans
 from storage.run_states import RunStates
 from storage.session import Session
 from storage.shapes import LOG_LINE, RUN
@@ -27,7 +27,11 @@ _FIXED: Final = frozenset(
 )
 _MOVING: Final = tuple(name for name in RUN.fields if name not in _FIXED)
 
-_LOCK: Final = select(*RUN.columns()).where(runs.c.id == bindparam("run_id"), owned(runs.c.tenant)).with_for_update()
+_LOCK: Final = (
+    select(*RUN.columns())
+    .where(runs.c.id == bindparam("run_id"), owned(runs.c.tenant))
+    .with_for_update(key_share=True)  # who adds a row that refers to the run need not wait
+)
 _INSERT: Final = insert(runs)
 _SAVE: Final = update(runs).where(runs.c.id == bindparam("of_run")).values({name: bindparam(name) for name in _MOVING})
 _SET_LABELS: Final = update(runs).where(runs.c.id == bindparam("of_run")).values(labels=bindparam("labels"))
@@ -121,6 +125,7 @@ class SqlRunWrites:
             return  # not there, or another tenant's
         await artifacts.drop_content_of_run(self._session, run_id)
         await self._session.execute(_DELETE, {"of_run": run_id})
+        await arrivals.forget_run(self._session, run_id)
         await self._session.execute(_DELETE_EVENTS, {"of_run": run_id})
 
     async def active(self, task_id: str, /) -> Sequence[Run]:

@@ -4,18 +4,49 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import CursorResult, Executable, FromClause, Row, Table
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from storage.connections import Lease
 from storage.errors import translated
 
 T = TypeVar("T")
 Params: TypeAlias = Mapping[str, Any]
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 Result: TypeAlias = CursorResult[*tuple[Any, ...]]
+
+
+class Link(Protocol):
+    """An open connection."""
+
+    @property
+    def sql(self) -> AsyncConnection:
+        """As SQLAlchemy knows it."""
+        ...
+
+    def deferred(self) -> AbstractContextManager[None]:
+        """Hand over, where that is possible, the statements of the block without waiting for them."""
+        ...
+
+
+class Lease(Protocol):
+    """The use of a connection, for one transaction."""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a connection is held."""
+        ...
+
+    async def take(self) -> Link:
+        """Return the connection; waits while all are in use."""
+        ...
+
+    async def give_back(self) -> None:
+        """End the connection's transaction and let others have it."""
+        ...
 
 
 class Session:
@@ -65,7 +96,7 @@ class Session:
         """
         async with self._turn:
             connection = await self._lease.take()
-            with connection.pipeline.deferred():
+            with connection.deferred():
                 await self._run(statement, params)
 
     async def dialect(self) -> str:

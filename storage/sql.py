@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement, GenericFunction
 
-from storage.types import Json
+from storage.types import Listed
 
 
 class _Texts(GenericFunction[str]):
@@ -26,7 +26,7 @@ def _texts_sqlite(element: FunctionElement[str], compiler: SQLCompiler, **kw: An
 
 @compiles(_Texts, "postgresql")
 def _texts_postgresql(element: FunctionElement[str], compiler: SQLCompiler, **kw: Any) -> str:
-    return f"jsonb_array_elements_text({compiler.process(element.clauses, **kw)})"
+    return f"json_array_elements_text({compiler.process(element.clauses, **kw)})"
 
 
 class Micros(GenericFunction[int]):
@@ -56,7 +56,7 @@ def texts(values: BindParameter[Any]) -> TableValuedAlias:
 
 def listed(name: str) -> BindParameter[Any]:
     """Return a named parameter for a list of strings."""
-    return bindparam(name, type_=Json())
+    return bindparam(name, type_=Listed())
 
 
 def one_of(value: ColumnElement[Any], name: str) -> ColumnElement[bool]:

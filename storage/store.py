@@ -1,4 +1,4 @@
-"""The store on SQLite: one connection writes, a few read, each view consistent."""
+"""The store of a URL; on SQLite one connection writes, a few read, each view consistent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,14 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.events import Event
 from domain.model import Principal
 from domain.ports import Clock
+from domain.store import Store
 from storage import database
 from storage.connections import Connected, Lease, Pool, open_connection
 from storage.errors import translated
+from storage.event_log import SqlEventWrites
 from storage.migrate import migrate
+from storage.postgres import DEFAULT as POSTGRES
+from storage.postgres import PostgresSettings, open_postgres
+from storage.postgres_schema import postgres_url
 from storage.run_states import RunStates
 from storage.session import Session
 from storage.tables import log
-from storage.transactions import LogPlace, SqlReadTx, SqlWriteTx
+from storage.transactions import SqlReadTx, SqlWriteTx, told
 
 OnCommit = Callable[[Sequence[Event]], None]
 
@@ -48,11 +54,19 @@ class SqliteSettings:
 DEFAULT: Final = SqliteSettings()
 
 
+@dataclass(slots=True)
+class _LogPlace:
+    """Which log this is, and the place of its newest event, ever: places are not given twice."""
+
+    log_id: str
+    head: int
+
+
 class SqlStore:
     """Implements `domain.store.Store`; made by `open_store`."""
 
     def __init__(
-        self, log: LogPlace, writer: Connected, readers: Sequence[Connected], clock: Clock, on_commit: OnCommit
+        self, log: _LogPlace, writer: Connected, readers: Sequence[Connected], clock: Clock, on_commit: OnCommit
     ) -> None:
         self._log = log
         self._writer: Pool = asyncio.LifoQueue()
@@ -89,31 +103,59 @@ class SqlStore:
         writer = await self._writer.get()
         lease = Lease(self._writer, writer)
         try:
-            tx = SqlWriteTx(Session(lease, principal.tenant), principal, self._log, self._states, self._clock)
+            session = Session(lease, principal.tenant)
+            events = SqlEventWrites(session, self._log.head)
+            tx = SqlWriteTx(session, principal, self.log_id, self._states, events=events, read_time=self._time)
             yield tx
             with translated():
                 await writer.sql.commit()
-            tx.deliver(self._on_commit)
+            self._log.head = events.head
+            tx.committed()
+            if events.appended:
+                told(lambda: self._on_commit(tuple(events.appended)))
+            tx.call_back()
         finally:
             await lease.give_back()
+
+    async def _time(self) -> datetime:
+        return self._clock.now()
 
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, clock: Clock, on_commit: OnCommit, settings: SqliteSettings = DEFAULT
-) -> AsyncGenerator[SqlStore, None]:
+    url: str,
+    *,
+    clock: Clock,
+    on_commit: OnCommit,
+    settings: SqliteSettings = DEFAULT,
+    postgres: PostgresSettings = POSTGRES,
+) -> AsyncGenerator[Store, None]:
     """Open a database, made or upgraded where needed, for this process alone.
 
     Args:
-        url: Such as `sqlite+aiosqlite:///./mgx.db`; without a file the database lasts as long as the store.
-        clock: Where the time of transactions comes from.
-        on_commit: Called with the events of each transaction, in the order of the commits, before the one who wrote
-            goes on.
+        url: Such as `sqlite+aiosqlite:///./mgx.db`, where a database without a file lasts as long as the store, or
+            `postgresql+psycopg://mgx@localhost/mgx`.
+        clock: Where the time of transactions comes from; PostgreSQL goes by its own.
+        on_commit: Called with the events of each transaction, in the order of the log, before the one who wrote goes
+            on; on PostgreSQL with those of other processes, too, if it is here that they get their places.
         settings: How SQLite is used.
+        postgres: How PostgreSQL is used.
 
     Raises:
         StorageError: The database can't be used; the message says why, for its operator.
     """
+    if (server := postgres_url(url)) is not None:
+        async with open_postgres(server, clock=clock, on_numbered=on_commit, settings=postgres) as store:
+            yield store
+    else:
+        async with _open_sqlite(url, clock=clock, on_commit=on_commit, settings=settings) as file:
+            yield file
+
+
+@asynccontextmanager
+async def _open_sqlite(
+    url: str, *, clock: Clock, on_commit: OnCommit, settings: SqliteSettings
+) -> AsyncGenerator[SqlStore, None]:
     async with AsyncExitStack() as stack:
         path = stack.enter_context(database.locate(url))
         stack.enter_context(database.owned(path))
@@ -144,10 +186,10 @@ def _writer_pragmas(settings: SqliteSettings) -> tuple[str, ...]:
     return pragmas if settings.max_pages is None else (*pragmas, f"PRAGMA max_page_count = {settings.max_pages}")
 
 
-async def _log_place(connection: AsyncConnection) -> LogPlace:
+async def _log_place(connection: AsyncConnection) -> _LogPlace:
     log_id = (await connection.execute(select(log.c.log_id))).scalar_one()
     # SQLite keeps the highest key that an AUTOINCREMENT column ever had, also when its row is gone.
     head = await connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
-    place = LogPlace(log_id, head.scalar() or 0)
+    place = _LogPlace(log_id, head.scalar() or 0)
     await connection.rollback()
     return place

@@ -15,8 +15,8 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     ForeignKeyConstraint,
+    Identity,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -39,16 +39,30 @@ from domain.model import (
     TaskStatus,
     Usage,
 )
-from storage.types import Json, Ordered, Record, Records, Serial, Severity, Strings, UtcDateTime, Word
-
-metadata: Final = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
+from storage.types import (
+    Json,
+    Ordered,
+    Record,
+    Records,
+    Serial,
+    Severity,
+    Strings,
+    UtcDateTime,
+    Whole,
+    Word,
 )
+
+_NAMES: Final = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+metadata: Final = MetaData(naming_convention=_NAMES)
+"""The tables that each database has."""
+
+postgres_metadata: Final = MetaData(naming_convention=_NAMES)
+"""Those that PostgreSQL has besides."""
 
 WORKABLE: Final = text("status IN ('PENDING', 'ANALYZING', 'RUNNING', 'CANCELLING') AND NOT held")
 """Runs that a worker has something to do for; said with the same words in index and query, so that the one serves the
@@ -74,14 +88,14 @@ tasks: Final = Table(
     Column("concurrency", Word(ConcurrencyPolicy), nullable=False),
     Column("status", Word(TaskStatus), nullable=False),
     Column("latest_run_id", Text),
-    Column("total_runs", Integer, nullable=False),
-    Column("successful_runs", Integer, nullable=False),
-    Column("failed_runs", Integer, nullable=False),
-    Column("finished_runs", Integer, nullable=False),
+    Column("total_runs", Whole, nullable=False),
+    Column("successful_runs", Whole, nullable=False),
+    Column("failed_runs", Whole, nullable=False),
+    Column("finished_runs", Whole, nullable=False),
     Column("last_run_at", UtcDateTime),
     Column("last_run_duration", Double),
     Column("last_error", Text),
-    Column("version", Integer, nullable=False),
+    Column("version", Whole, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("folded_name", Ordered, nullable=False),
@@ -110,27 +124,27 @@ runs: Final = Table(
     Column("id", Ordered, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("task_id", Ordered, ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False),
-    Column("number", Integer, nullable=False),
+    Column("number", Whole, nullable=False),
     Column("team", Text, nullable=False),
     Column("status", Word(RunStatus), nullable=False),
     Column("labels", Strings, nullable=False),
     Column("config", Json, nullable=False),
     Column("settings", Record(RunSettings), nullable=False),
     Column("auto_approve", Boolean, nullable=False),
-    Column("priority", Integer, nullable=False),
+    Column("priority", Whole, nullable=False),
     Column("retry_of", Text),
     Column("deadline", UtcDateTime),
-    Column("plan_version", Integer, nullable=False),
-    Column("revisions", Integer, nullable=False),
-    Column("round_count", Integer, nullable=False),
+    Column("plan_version", Whole, nullable=False),
+    Column("revisions", Whole, nullable=False),
+    Column("round_count", Whole, nullable=False),
     Column("progress", Double),
     Column("current_step", Text),
     Column("results", Json),
     Column("failure", Record(RunFailure)),
     Column("usage", Record(Usage), nullable=False),
-    Column("last_sequence", Integer, nullable=False),
-    Column("log_count", Integer, nullable=False),
-    Column("lost_workers", Integer, nullable=False),
+    Column("last_sequence", Whole, nullable=False),
+    Column("log_count", Whole, nullable=False),
+    Column("lost_workers", Whole, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("completed_at", UtcDateTime),
@@ -138,7 +152,7 @@ runs: Final = Table(
     Column("held", Boolean, nullable=False),
     Column("owner", Text),
     Column("lease_until", UtcDateTime),
-    Column("attempt", Integer, nullable=False),
+    Column("attempt", Whole, nullable=False),
     Column("begun", Boolean, nullable=False),
     UniqueConstraint("task_id", "number"),
     Index(None, "tenant", "created_at", "id"),
@@ -176,7 +190,7 @@ run_labels: Final = Table(
 plans: Final = Table(
     "plans",
     metadata,
-    Column("version", Integer),
+    Column("version", Whole),
     Column("digest", Text, nullable=False),
     Column("summary", Text, nullable=False),
     Column("complexity", Text),
@@ -199,15 +213,15 @@ steps: Final = Table(
     Column("assignee", Text),
     Column("spec", Json, nullable=False),
     Column("status", Word(StepStatus), nullable=False),
-    Column("starts", Integer, nullable=False),
+    Column("starts", Whole, nullable=False),
     Column("started_at", UtcDateTime),
     Column("completed_at", UtcDateTime),
     Column("output", Json),
     Column("error", Text),
     Column("tenant", Text, nullable=False),
     Column("run_id", Ordered),
-    Column("plan_version", Integer),
-    Column("position", Integer),
+    Column("plan_version", Whole),
+    Column("position", Whole),
     PrimaryKeyConstraint("run_id", "plan_version", "position"),
     ForeignKeyConstraint(["run_id", "plan_version"], ["plans.run_id", "plans.version"], ondelete="CASCADE"),
 )
@@ -217,13 +231,13 @@ decisions: Final = Table(
     "decisions",
     metadata,
     Column("kind", Word(DecisionKind), nullable=False),
-    Column("plan_version", Integer, nullable=False),
+    Column("plan_version", Whole, nullable=False),
     Column("feedback", Text),
     Column("actor", Text, nullable=False),
     Column("decided_at", UtcDateTime, nullable=False),
     Column("tenant", Text, nullable=False),
     Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
-    Column("number", Integer),
+    Column("number", Whole),
     PrimaryKeyConstraint("run_id", "number"),
 )
 
@@ -232,7 +246,7 @@ logs: Final = Table(
     metadata,
     # The key comes first: quick_check of SQLite 3.40 takes a table without rowids for damaged where it does not.
     Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
-    Column("number", Integer),
+    Column("number", Whole),
     Column("level", Severity, nullable=False),
     Column("message", Text, nullable=False),
     Column("step", Text),
@@ -285,7 +299,7 @@ artifact_chunks: Final = Table(
     metadata,
     Column("tenant", Text),
     Column("sha256", Text),
-    Column("number", Integer),
+    Column("number", Whole),
     Column("content", LargeBinary, nullable=False),
     PrimaryKeyConstraint("tenant", "sha256", "number"),
 )
@@ -303,7 +317,7 @@ events: Final = Table(
     Column("tenant", Text, nullable=False),
     Column("task_id", Ordered, nullable=False),
     Column("run_id", Ordered),
-    Column("sequence", Integer),
+    Column("sequence", Whole),
     Column("status", Word(RunStatus)),
     UniqueConstraint("run_id", "sequence"),
     Index(None, "tenant", "pos"),
@@ -312,6 +326,16 @@ events: Final = Table(
     sqlite_autoincrement=True,
 )
 """The log. No foreign keys: the news that something was deleted outlives it. A place is never given twice."""
+
+arrivals: Final = Table(
+    "arrivals",
+    postgres_metadata,
+    Column("seq", BigInteger, Identity(), primary_key=True),
+    *(Column(column.name, column.type, nullable=column.nullable) for column in events.columns if column.name != "pos"),
+    UniqueConstraint("run_id", "sequence"),
+)
+"""Events that were committed and have no place yet; `storage.sequencer` moves them to the log. With one writer at a
+time, as on SQLite, an event has its place when it is written."""
 
 idempotency_keys: Final = Table(
     "idempotency_keys",

@@ -10,6 +10,7 @@ from sqlalchemy import Row, bindparam, delete, insert, select, update
 from domain.model import Task
 from domain.paging import Direction, Page, PageRequest, TaskOrder, TaskOrderField
 from domain.store import TaskFilter
+from storage import arrivals
 from storage.artifacts import drop_content_of_task
 from storage.filters import Where
 from storage.keyset import Ordering
@@ -21,12 +22,14 @@ from storage.tables import events, runs, task_labels, tasks
 
 _MANY: Final = select(*TASK.columns()).where(one_of(tasks.c.id, "ids"), owned(tasks.c.tenant))
 _LOCK: Final = (
-    select(*TASK.columns()).where(tasks.c.id == bindparam("task_id"), owned(tasks.c.tenant)).with_for_update()
+    select(*TASK.columns())
+    .where(tasks.c.id == bindparam("task_id"), owned(tasks.c.tenant))
+    .with_for_update(key_share=True)  # a worker that has a run locked, and adds to it, must not wait for its task
 )
 _LOCK_OF_RUN: Final = (
     select(*TASK.columns())
     .where(tasks.c.id.in_(select(runs.c.task_id).where(runs.c.id == bindparam("run_id"))), owned(tasks.c.tenant))
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _INSERT: Final = insert(tasks)
 _FIXED: Final = frozenset({"id", "tenant", "created_at"})
@@ -109,6 +112,7 @@ class SqlTaskWrites:
             return  # not there, or another tenant's
         await drop_content_of_task(self._session, task_id)
         await self._session.execute(_DELETE, {"task_id": task_id})
+        await arrivals.forget_task(self._session, task_id)
         await self._session.execute(_DELETE_EVENTS, {"of_task": task_id})
         self._locked.pop(task_id, None)
 

@@ -14,11 +14,12 @@ from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import BigInteger, Dialect, Integer, SmallInteger, Text
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSON, TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from domain.codec import from_json, to_json
 from domain.model import JsonValue, LogLevel
+from storage.postgres_text import without_nul
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -30,6 +31,9 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 Ordered: Final = Text().with_variant(Text(collation="C"), POSTGRESQL)
 """Text that sorts by code point, as SQLite's does; every id and name that lists are sorted by."""
+
+Whole: Final = Integer().with_variant(BigInteger(), POSTGRESQL)
+"""A whole number of 64 bits."""
 
 Serial: Final = BigInteger().with_variant(Integer, "sqlite")
 """A key that the database counts; SQLite does so for a column of exactly this type only."""
@@ -88,13 +92,16 @@ class UtcDateTime(_Read[datetime]):
 
 
 class _JsonBased(_Read[T], Generic[T]):
-    """A value kept as JSON, None as NULL; NaN and Infinity are refused with ValueError."""
+    """A value kept as JSON, None as NULL; NaN and Infinity are refused with ValueError.
+
+    It is read as it was written, to the order of keys and the kind of each number, which jsonb would not keep.
+    """
 
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Choose the column's type."""
-        return dialect.type_descriptor(JSONB(none_as_null=True) if dialect.name == POSTGRESQL else Text())
+        return dialect.type_descriptor(JSON(none_as_null=True) if dialect.name == POSTGRESQL else Text())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Write the value's JSON."""
@@ -126,6 +133,17 @@ class Json(_JsonBased[JsonValue]):
     """Any JSON value."""
 
     cache_ok = True
+
+
+class Listed(_JsonBased[Sequence[str]]):
+    """Strings to look for."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
+        """Write the list, on PostgreSQL of texts as it has them."""
+        wanted = [without_nul(item) for item in value] if value and dialect.name == POSTGRESQL else value
+        return super().process_bind_param(wanted, dialect)
 
 
 class Strings(_JsonBased[tuple[str, ...]]):

@@ -1,0 +1,17 @@
+"""Advisory locks of PostgreSQL, as statements; they belong to one database and go with the connection."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_OURS: Final = 0x6D6778
+"""What our locks begin with, "mgx", to keep them apart from those of others in the same database."""
+
+NUMBER: Final = f"SELECT pg_advisory_xact_lock({_OURS}, 1)"
+"""To give events their places; until the transaction ends."""
+
+SERVE: Final = f"SELECT pg_try_advisory_lock({_OURS}, 2)"
+"""To serve from the database; until the connection ends. Answers whether it was had."""
+
+MIGRATE: Final = f"SELECT pg_advisory_xact_lock({_OURS}, 3)"
+"""To change the schema; until the transaction ends."""

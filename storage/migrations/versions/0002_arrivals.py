@@ -1,0 +1,34 @@
+"""Where events of PostgreSQL wait for their place in the log; SQLite, with its one writer, needs no such thing."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from storage.types import Json, Ordered, UtcDateTime, Whole
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    op.create_table(
+        "arrivals",
+        sa.Column("seq", sa.BigInteger(), sa.Identity(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("timestamp", UtcDateTime(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("data", Json(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("task_id", Ordered, nullable=False),
+        sa.Column("run_id", Ordered, nullable=True),
+        sa.Column("sequence", Whole, nullable=True),
+        sa.Column("status", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("seq", name="pk_arrivals"),
+        sa.UniqueConstraint("run_id", "sequence", name="uq_arrivals_run_id_sequence"),
+    )
+    # Rows come and go all the time: without the dead ones the table is a page or two, which is quickly cleaned.
+    op.execute("ALTER TABLE arrivals SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)")

@@ -1,0 +1,172 @@
+"""Gives events their places in the log of PostgreSQL, where transactions commit in any order.
+
+Whoever commits has its own process number at once what was committed. The advisory lock lets one process do so at a
+time, and its transaction is over before the next one's statement looks: so a place that is visible never has a lower
+one appear after it, and everyone reads the same order. Places may be left out, where a transaction that gave them
+failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from itertools import groupby
+from operator import itemgetter
+from typing import Final, TypeAlias
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from domain.events import Event
+from storage import locks
+from storage.arrivals import BATCH, NUMBER
+from storage.errors import StorageError
+from storage.session import AnyRow
+from storage.shapes import EVENT
+
+_logger = logging.getLogger(__name__)
+
+OnNumbered: TypeAlias = Callable[[Sequence[Event]], None]
+
+_LOCK: Final = text(locks.NUMBER)
+"""In a statement of its own: the next one then sees what was committed before the lock was had."""
+
+_SERVE: Final = text(locks.SERVE)
+
+POLL_SECONDS: Final = 1.0
+"""How late events get their places when the process that committed them did not live to do it."""
+
+PATIENCE_SECONDS: Final = 2.0
+"""How long one who has committed waits for the places of its events; they come later without it as well."""
+
+_BACKOFF: Final = (0.05, 0.2, 1.0)
+"""Seconds between attempts to get a lost connection back."""
+
+
+class Sequencer:
+    """Numbers what this process and others committed; made by `open_sequencer`."""
+
+    def __init__(self, engine: AsyncEngine, on_numbered: OnNumbered, *, alone: bool) -> None:
+        self._engine = engine
+        self._on_numbered = on_numbered
+        self._alone = alone
+        self._connection: AsyncConnection | None = None
+        self._wanted = asyncio.Event()
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def settle(self) -> None:
+        """Wait until all that was committed before has its places, for a while at most."""
+        self._wanted.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await asyncio.shield(self._done)
+
+    async def connect(self) -> None:
+        """Get a connection, and the sole right to serve from the database where that is wanted.
+
+        Raises:
+            StorageError: Another process serves from it.
+            DBAPIError: It can't be reached.
+        """
+        self._connection = await self._engine.connect()
+        if self._alone and not (await self._connection.execute(_SERVE)).scalar_one():
+            name = self._engine.url.database
+            raise StorageError(f"Another process serves from the database {name}; stop it first.")
+        await self._connection.commit()
+
+    async def run(self) -> None:
+        """Number for ever."""
+        failures = 0
+        while True:
+            if not failures:
+                await self._work_comes()
+            self._wanted.clear()
+            done, self._done = self._done, asyncio.get_running_loop().create_future()
+            try:
+                await self._number_all()
+            except (DBAPIError, OSError, StorageError) as error:
+                await self._disconnect()
+                if not failures:
+                    _logger.warning("events wait for their places, the database does not answer: %s", _reason(error))
+                await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+                failures += 1
+            else:
+                if failures:
+                    _logger.info("events get their places again")
+                failures = 0
+            finally:
+                done.set_result(None)
+
+    async def close(self) -> None:
+        """Give the connection back, and with it the right to serve."""
+        if not self._done.done():
+            self._done.set_result(None)
+        await self._disconnect()
+
+    async def _work_comes(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wanted.wait()
+
+    async def _number_all(self) -> None:
+        if self._connection is None:
+            await self.connect()
+        assert self._connection is not None
+        while len(await self._number(self._connection)) == BATCH:
+            pass
+
+    async def _number(self, connection: AsyncConnection) -> Sequence[AnyRow]:
+        await connection.execute(_LOCK)
+        rows = (await connection.execute(NUMBER)).all()
+        await connection.commit()
+        for _, written in groupby(rows, itemgetter(-1)):
+            self._deliver([EVENT.read(row) for row in written])
+        return rows
+
+    def _deliver(self, events: Sequence[Event]) -> None:
+        try:
+            self._on_numbered(events)
+        except Exception:
+            _logger.exception("A callback after a commit failed")
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(DBAPIError, OSError):
+                await connection.invalidate()
+                await connection.close()
+
+
+@asynccontextmanager
+async def open_sequencer(engine: AsyncEngine, on_numbered: OnNumbered, *, alone: bool) -> AsyncGenerator[Sequencer]:
+    """Number events until the block ends.
+
+    Args:
+        engine: Where connections come from; one is used.
+        on_numbered: Called with events that were given their places here, whoever wrote them, in the order of the log:
+            those of one transaction together.
+        alone: Whether no other process may serve from the database.
+
+    Raises:
+        StorageError: Another process serves from it.
+        DBAPIError: It can't be reached.
+    """
+    sequencer = Sequencer(engine, on_numbered, alone=alone)
+    try:
+        await sequencer.connect()
+        numbering = asyncio.create_task(sequencer.run())
+        try:
+            yield sequencer
+        finally:
+            numbering.cancel()
+            with suppress(asyncio.CancelledError):
+                await numbering
+    finally:
+        await sequencer.close()
+
+
+def _reason(error: BaseException) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error)
