@@ -22,6 +22,7 @@ from domain.batch import Batch
 from domain.errors import InvalidSignalError, StaleAttemptError, StoreError, TeamError
 from domain.hearing import signal_of
 from domain.ids import IdFactory, Kind
+from domain.log_context import doing
 from domain.model import NO_USAGE, Artifact, JsonValue, RunFailure, RunStatus, StepStatus, Usage
 from domain.plan import PlanDraft
 from domain.ports import Clock, ExecutionContext, PlanContext, Teams
@@ -93,7 +94,8 @@ class Executor:
         """
         assignment = await self.work.claim(run_id, owner=self.owner, lease_until=None)
         if assignment is not None:
-            await _Drive(self, assignment, halt).run()
+            with doing(run_id=run_id, task_id=assignment.task.id):
+                await _Drive(self, assignment, halt).run()
 
 
 class _Drive:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from contextvars import Context
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -117,18 +118,20 @@ class Runner:
 
     def _start(self, executor: Executor, run_id: str) -> None:
         halt: asyncio.Future[Halt] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._advance(executor, run_id, halt), name=f"advance {run_id}")
+        # A context of its own: the request that led to this may be over long before the run is.
+        work = self._advance(executor, run_id, halt)
+        task = asyncio.create_task(work, name=f"advance {run_id}", context=Context())
         self._active[run_id] = task, halt
 
     async def _advance(self, executor: Executor, run_id: str, halt: asyncio.Future[Halt]) -> None:
         try:
             await executor.advance(run_id, halt)
         except StoreError as error:
-            logger.warning("run %s can't be advanced now: %s", run_id, error)
+            logger.warning("run %s can't be advanced now: %s", run_id, error, extra={"run_id": run_id})
             self._crowded = True
             await asyncio.wait({halt}, timeout=REST)
         except Exception:
-            logger.exception("run %s could not be advanced", run_id)
+            logger.exception("run %s could not be advanced", run_id, extra={"run_id": run_id})
             self._crowded = True
             await asyncio.wait({halt}, timeout=REST)
         finally:

@@ -87,7 +87,7 @@ def public(errors: Iterable[GraphQLError], request_id: str) -> list[GraphQLForma
 
 def internal(error: BaseException, request_id: str) -> GraphQLFormattedError:
     """Log an exception that has no place in a response, and format its masked form."""
-    _log.error("Unexpected error, request id %s", request_id, exc_info=error)
+    _log.error("Unexpected error", exc_info=error, extra={"request_id": request_id})
     return _masked(request_id)
 
 
@@ -100,7 +100,7 @@ def _public(error: GraphQLError, request_id: str, logged: set[int]) -> GraphQLFo
     if id(cause) not in logged:
         logged.add(id(cause))
         where = ".".join(str(key) for key in error.path or ())
-        _log.error("Unexpected error at %s, request id %s", where or "-", request_id, exc_info=cause)
+        _log.error("Unexpected error at %s", where or "-", exc_info=cause, extra={"request_id": request_id})
     masked: dict[str, Any] = {**error.formatted, **_masked(request_id)}
     return masked  # type: ignore[return-value]  # a TypedDict can't be merged and keep its type
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from graph.logs import LogFormat
 from graph.transport.origins import Origins
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -104,6 +105,10 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged, and above."
+    )
+    log_format: LogFormat = Field(
+        default="auto",
+        description="How: console for people, json for programs; auto is console on a terminal and json elsewhere.",
     )
 
     @field_validator("trusted_proxies", "allowed_origins", "allowed_hosts", mode="before")

@@ -32,7 +32,7 @@ _LEFTOVER_SECONDS: Final = 3.0
 
 def _run(arguments: Namespace) -> int:
     settings = read_settings(arguments)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     sys.path += [folder for folder in settings.team_path.split(os.pathsep) if folder]
     gc.freeze()  # what is imported by now stays; the collector need not look through it while we serve
     # What ends uvicorn in an orderly way should do so before and after it as well.

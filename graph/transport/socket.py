@@ -21,6 +21,7 @@ from typing import Final, assert_never
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
+from domain.log_context import doing
 from graph.errors import ErrorCode, LimitExceededError, RequestError, internal
 from graph.execution.engine import Answer, Failure, Operation, Request
 from graph.transport.connections import TooManyConnectionsError
@@ -261,7 +262,8 @@ class _Socket:
         """Run an operation to its end and send what it says."""
         request_id = new_request_id()
         try:
-            await self._run(message, running, request_id)
+            with doing(request_id=request_id):
+                await self._run(message, running, request_id)
         except OutletClosedError:
             return
         except SendStalledError:

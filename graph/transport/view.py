@@ -7,6 +7,7 @@ from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
+from domain.log_context import doing
 from graph.errors import ErrorCode, internal
 from graph.execution.encoding import encode
 from graph.execution.engine import Answer, Failure, Operation, Request, Result
@@ -46,7 +47,8 @@ class HttpView:
         headers = [("x-request-id", request_id), ("vary", "accept, origin")]
         exchange = Exchange(scope, receive, send, request_id, headers)
         try:
-            await self._serve(exchange)
+            with doing(request_id=request_id):
+                await self._serve(exchange)
         except HttpRefusedError as refusal:
             await refuse(scope, send, refusal.status, refusal.message, (*headers, *refusal.headers))
         except ClientGoneError:
