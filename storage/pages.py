@@ -8,7 +8,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import FromClause
 
-from domain.errors import InvalidCursorError
 from domain.paging import Page, PageRequest, decode_cursor, encode_cursor
 from storage import page_statements as statements
 from storage.filters import Where
@@ -104,10 +103,7 @@ class Listing(Generic[T]):
     ) -> tuple[Bound | None, dict[str, Any]]:
         if cursor is None:
             return None, {}
-        keys = {self.cursors.read(parent, cursor) for parent in parents}
-        if len(keys) > 1:
-            raise InvalidCursorError("The cursor is not one of all these lists; start without it.")
-        (key,) = keys
+        (key,) = {self.cursors.read(parent, cursor) for parent in parents}  # one that is not of all lists is refused
         bound = Bound(name, is_null=key[0] is None)
         return bound, bound.values(key)
 

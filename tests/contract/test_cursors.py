@@ -163,3 +163,21 @@ async def test_a_cursor_stays_a_position_when_its_row_is_gone(world: World) -> N
         assert (page.items, page.has_previous, page.has_next) == ([rows[2]], True, True)
         page = await view.tasks.page(PageRequest(limit=1, backward=True, before=cursors[1]), TaskFilter(), BY_NAME)
         assert (page.items, page.has_previous, page.has_next) == ([rows[0]], False, True)
+
+
+async def test_a_window_that_ends_before_it_begins_is_empty_though_its_sides_differ_in_nulls(world: World) -> None:
+    of = await world.add_task()
+    await world.add_run(of, 1, started_at=of.created_at)
+    await world.add_run(of, 2)
+    order = RunOrder(RunOrderField.STARTED_AT)
+
+    async with world.store.read(ANONYMOUS) as view:
+        everything = await view.runs.page(PageRequest(), RunFilter(), order)
+        started, waiting = everything.cursors
+        page = await view.runs.page(PageRequest(after=waiting, before=started), RunFilter(), order)
+        assert (page.items, page.has_previous, page.has_next) == ([], True, True)
+        below = (await view.runs.pages_of_tasks([of.id], PageRequest(), RunFilter(), order))[of.id]
+        started, waiting = below.cursors
+        request = PageRequest(after=waiting, before=started)
+        page = (await view.runs.pages_of_tasks([of.id], request, RunFilter(), order))[of.id]
+        assert (page.items, page.has_previous, page.has_next) == ([], True, True)

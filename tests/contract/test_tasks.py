@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.ids import Kind
-from domain.model import ANONYMOUS, ENGINE, Task, TaskStatus
+from domain.model import ANONYMOUS, ENGINE, Principal, Task, TaskStatus
 from domain.paging import PageRequest, TaskOrder, TimeRange
 from domain.store import TaskFilter
 from tests.contract.world import NOON, SECOND, World, ids
@@ -53,6 +53,18 @@ async def test_a_task_is_saved_whole_but_for_what_never_changes(world: World, ch
 async def test_a_task_that_is_not_there_can_not_be_locked(world: World) -> None:
     async with world.store.write(ANONYMOUS) as tx:
         assert await tx.tasks.lock("task_unknown") is None
+
+
+async def test_the_task_of_a_run_is_locked_by_the_runs_id(world: World) -> None:
+    made = await world.add_task()
+    run = (await world.add_run(made)).run
+    async with world.store.write(ANONYMOUS) as tx:
+        assert await tx.tasks.lock_of_run(run.id) == made
+        await tx.tasks.save(replace(made, version=2))
+        assert await tx.tasks.lock(made.id) == replace(made, version=2)
+        assert await tx.tasks.lock_of_run("run_unknown") is None
+    async with world.store.write(Principal(tenant="other")) as tx:
+        assert await tx.tasks.lock_of_run(run.id) is None
 
 
 async def test_no_ids_are_no_tasks(world: World) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import StoreBusyError, StoreFullError
+from domain.errors import StoreBusyError, StoreError, StoreFullError
 from domain.events import Event
 from domain.fold import RunState
 from domain.model import ANONYMOUS, ENGINE, Task
@@ -108,6 +108,19 @@ async def test_a_database_that_another_holds_is_busy_for_writers_and_open_to_rea
             backup.execute("ROLLBACK")
         await _add(store, 10)
         assert [event.pos for batch in delivered for event in batch] == [1, 2]
+
+
+async def test_a_database_that_is_damaged_while_it_is_used_is_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "mgx.db"
+    async with opened(path) as store:
+        of = await _add(store, 10)
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+        async with store.read(ANONYMOUS) as view:
+            with pytest.raises(StoreError, match="damaged"):
+                await view.tasks.many([of.id])
 
 
 async def test_a_statement_that_fails_says_which_it_was_though_it_was_handed_over(tmp_path: Path) -> None:
