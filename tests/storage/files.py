@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 from sqlalchemy import Engine, event
 
 from domain.events import Event
-from storage.store import SqliteSettings, SqlStore, open_store
+from domain.store import Store
+from storage.store import SqliteSettings, open_store
 from tests.contract.world import SetClock
 
 Statement: TypeAlias = tuple[str, Sequence[Any]]
@@ -22,7 +23,7 @@ async def opened(
     path: Path,
     settings: SqliteSettings | None = None,
     on_commit: Callable[[Sequence[Event]], object] = lambda _: None,
-) -> AsyncGenerator[SqlStore, None]:
+) -> AsyncGenerator[Store, None]:
     """Open the store in a file."""
     settings = settings or SqliteSettings(synchronous="NORMAL")
 
