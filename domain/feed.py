@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from domain.errors import InvalidCursorError, UnknownSubjectError
+from domain.errors import InvalidCursorError, StoreError, UnknownSubjectError
 from domain.events import Event, EventType
 from domain.model import ENGINE, Principal
 from domain.paging import PageRequest
@@ -212,6 +212,9 @@ class Feed:
             self._rung.clear()
             try:
                 await self._catch_up()
+            except StoreError as error:
+                logger.warning("the log can't be read now: %s", error)
+                await asyncio.sleep(POLL_SECONDS)
             except Exception:
                 logger.exception("the log could not be read")
                 await asyncio.sleep(POLL_SECONDS)
