@@ -30,6 +30,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "cancel": ("decisions:CANCEL", "cancel a run"),
         "schema": ("schema:COMMAND", "print the GraphQL schema"),
         "migrate": ("migrate:COMMAND", "bring a database to this version's schema, which serve does as well"),
+        "db": ("db:COMMAND", "back up, restore or check a database in SQLite"),
         "playbook": ("playbook:COMMAND", "check playbooks"),
     }
 )
