@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Delete, bindparam, delete, insert, select, tuple_
+from sqlalchemy import Delete, Select, bindparam, delete, insert, select, tuple_
 
 from domain.model import Artifact
 from storage.session import Session
 from storage.shapes import ARTIFACT
 from storage.sql import one_of, owned
 from storage.tables import artifact_chunks, artifacts
+from storage.types import POSTGRESQL
 
 CHUNK: Final = 256 * 1024
 """Bytes; small enough that a reader of many artifacts at once needs little memory."""
@@ -23,8 +24,11 @@ _OF_RUNS: Final = (
     .order_by(artifacts.c.run_id, artifacts.c.created_at, artifacts.c.id)
 )
 _INSERT: Final = insert(artifacts)
-_HAS_CONTENT: Final = select(artifact_chunks.c.number).where(
-    artifact_chunks.c.tenant == bindparam("owner"), artifact_chunks.c.sha256 == bindparam("sha256")
+_HAS_CONTENT: Final = (
+    select(artifact_chunks.c.number)
+    .where(artifact_chunks.c.tenant == bindparam("owner"), artifact_chunks.c.sha256 == bindparam("sha256"))
+    .limit(1)
+    .with_for_update(read=True, key_share=True)  # whoever wants to remove the bytes waits, and finds the new artifact
 )
 _INSERT_CHUNK: Final = insert(artifact_chunks)
 _CHUNK: Final = select(artifact_chunks.c.content).where(
@@ -32,6 +36,13 @@ _CHUNK: Final = select(artifact_chunks.c.content).where(
     artifact_chunks.c.sha256 == bindparam("sha256"),
     artifact_chunks.c.number == bindparam("number"),
 )
+
+
+def _lock(owner: str) -> Select[str]:
+    """Return what locks the bytes of a run's or task's artifacts: those who refer to them are then known."""
+    mine = select(artifacts.c.tenant, artifacts.c.sha256).where(artifacts.c[owner] == bindparam("owner_id"))
+    content_of = tuple_(artifact_chunks.c.tenant, artifact_chunks.c.sha256)
+    return select(artifact_chunks.c.sha256).where(content_of.in_(mine)).with_for_update()
 
 
 def _drop(owner: str) -> Delete:
@@ -47,6 +58,8 @@ def _drop(owner: str) -> Delete:
     return delete(artifact_chunks).where(content_of.in_(mine), ~others.exists())
 
 
+_LOCK_OF_RUN: Final = _lock("run_id")
+_LOCK_OF_TASK: Final = _lock("task_id")
 _DROP_OF_RUN: Final = _drop("run_id")
 _DROP_OF_TASK: Final = _drop("task_id")
 
@@ -77,7 +90,10 @@ async def content(session: Session, artifact: Artifact) -> AsyncIterator[bytes]:
 async def add(session: Session, artifact: Artifact, data: bytes | None) -> None:
     """Add an artifact; its bytes too, unless they are stored already."""
     await session.execute(_INSERT, ARTIFACT.values(artifact))
-    if not data or await session.row(_HAS_CONTENT.limit(1), owner=artifact.tenant, sha256=artifact.sha256):
+    if not data:
+        return
+    await session.alone("content", artifact.tenant, artifact.sha256)
+    if await session.row(_HAS_CONTENT, owner=artifact.tenant, sha256=artifact.sha256):
         return
     chunks = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
     key = {"tenant": artifact.tenant, "sha256": artifact.sha256}
@@ -86,9 +102,13 @@ async def add(session: Session, artifact: Artifact, data: bytes | None) -> None:
 
 async def drop_content_of_run(session: Session, run_id: str) -> None:
     """Remove the bytes that only this run's artifacts refer to; before the artifacts themselves."""
+    if await session.dialect() == POSTGRESQL:
+        await session.rows(_LOCK_OF_RUN, owner_id=run_id)
     await session.execute(_DROP_OF_RUN, {"owner_id": run_id})
 
 
 async def drop_content_of_task(session: Session, task_id: str) -> None:
     """Remove the bytes that only this task's artifacts refer to; before the artifacts themselves."""
+    if await session.dialect() == POSTGRESQL:
+        await session.rows(_LOCK_OF_TASK, owner_id=task_id)
     await session.execute(_DROP_OF_TASK, {"owner_id": task_id})

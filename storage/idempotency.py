@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, insert, select
+from sqlalchemy import and_, bindparam, delete, insert, select, tuple_
 
 from domain.errors import IdempotencyKeyReusedError
 from domain.model import Principal
 from domain.store import IdempotencyKey
 from storage.session import Session
 from storage.tables import idempotency_keys as keys
+from storage.types import POSTGRESQL
 
 KEPT: Final = timedelta(hours=24)
 
@@ -25,19 +26,24 @@ _SAME: Final = and_(
 _FIND: Final = select(keys.c.input_digest, keys.c.ids).where(_SAME, keys.c.created_at > bindparam("since"))
 _INSERT: Final = insert(keys)
 _FORGET: Final = delete(keys).where(keys.c.created_at <= bindparam("since"))
+_old: Final = select(*keys.primary_key).where(keys.c.created_at <= bindparam("since")).with_for_update(skip_locked=True)
+_FORGET_FREE: Final = delete(keys).where(tuple_(*keys.primary_key).in_(_old))
+"""Leaves out those that another transaction is forgetting, for it may wait for this one."""
 
 
 class SqlIdempotencyWrites:
     """Implements `domain.store.IdempotencyWrites`."""
 
-    def __init__(self, session: Session, principal: Principal, now: Callable[[], Awaitable[datetime]]) -> None:
+    def __init__(self, session: Session, principal: Principal, read_time: Callable[[], Awaitable[datetime]]) -> None:
+        """Take the time from a clock: a key is looked for before the locks, and the transaction's comes after them."""
         self._session = session
         self._principal = principal
-        self._now = now
+        self._read_time = read_time
 
     async def find(self, key: IdempotencyKey, /) -> Sequence[str] | None:
         """Return the ids that the first request with this key led to, None when it is new."""
-        row = await self._session.row(_FIND, **self._name(key), since=await self._now() - KEPT)
+        await self._session.alone("key", *self._name(key).values())
+        row = await self._session.row(_FIND, **self._name(key), since=await self._read_time() - KEPT)
         if row is None:
             return None
         if row.input_digest != key.input_digest:
@@ -46,8 +52,9 @@ class SqlIdempotencyWrites:
 
     async def keep(self, key: IdempotencyKey, ids: Sequence[str], /) -> None:
         """Remember what a request led to, and forget keys older than 24 hours."""
-        now = await self._now()
-        await self._session.execute(_FORGET, {"since": now - KEPT})
+        now = await self._read_time()
+        forget = _FORGET_FREE if await self._session.dialect() == POSTGRESQL else _FORGET
+        await self._session.execute(forget, {"since": now - KEPT})
         values = {"input_digest": key.input_digest, "ids": tuple(ids), "created_at": now}
         await self._session.execute(_INSERT, self._name(key) | values)
 

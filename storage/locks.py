@@ -15,3 +15,6 @@ SERVE: Final = f"SELECT pg_try_advisory_lock({_OURS}, 2)"
 
 MIGRATE: Final = f"SELECT pg_advisory_xact_lock({_OURS}, 3)"
 """To change the schema; until the transaction ends."""
+
+NAMED: Final = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
+"""To do what a name stands for; until the transaction ends. Two names may be one lock: that costs a wait."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import CursorResult, Executable, FromClause, Row, Table
+from sqlalchemy import CursorResult, Executable, FromClause, Row, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from storage import locks
 from storage.errors import translated
+from storage.types import POSTGRESQL
 
 T = TypeVar("T")
 Params: TypeAlias = Mapping[str, Any]
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 Result: TypeAlias = CursorResult[*tuple[Any, ...]]
+
+_ALONE: Final = text(locks.NAMED)
 
 
 class Link(Protocol):
@@ -98,6 +102,14 @@ class Session:
             connection = await self._lease.take()
             with connection.deferred():
                 await self._run(statement, params)
+
+    async def alone(self, *name: str) -> None:
+        """Have other transactions that say the same name wait until this one ends.
+
+        Where one writes at a time, as on SQLite, there is nothing to do.
+        """
+        if await self.dialect() == POSTGRESQL:
+            await self.rows(_ALONE, name="\n".join(name))
 
     async def dialect(self) -> str:
         """Return the name of the database's dialect."""

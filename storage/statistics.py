@@ -21,6 +21,9 @@ from storage.types import from_micros, to_micros
 _SHARE: Final = 2.0**-40
 """What is added up of each value, so that no sum of finite ones overflows; a power of two rounds nothing off."""
 
+_NEXT_TO_NOTHING: Final = 1e-290
+"""A smaller value is taken for 0, since its share is none that every database has."""
+
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
 
 
@@ -117,7 +120,9 @@ def _series(parent: Column[Any], terms: Terms) -> AnySelect:
 
 
 def _average(value: ColumnElement[float]) -> ColumnElement[float]:
-    return func.avg(value * _SHARE)
+    # avg of PostgreSQL fails where a square overflows, and its product where it underflows
+    share = case((func.abs(value) < _NEXT_TO_NOTHING, 0.0), else_=value * _SHARE)
+    return func.sum(share) / func.count(value)
 
 
 def _whole(share: float) -> float:

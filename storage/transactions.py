@@ -48,7 +48,7 @@ class SqlWriteTx:
         self.runs = SqlRunWrites(session, states)
         self.metrics = SqlMetricWrites(session)
         self.events = events
-        self.idempotency = SqlIdempotencyWrites(session, principal, self.now)
+        self.idempotency = SqlIdempotencyWrites(session, principal, read_time)
         self.read = SqlReadTx(session, log_id)
         self._read_time = read_time
         self._now: datetime | None = None
