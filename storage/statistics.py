@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Select, bindparam, case, func, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Double, Select, bindparam, case, cast, func, select
 
 from domain.model import MetricPoint, MetricSummary
 from domain.paging import TimeRange
@@ -122,7 +122,7 @@ def _series(parent: Column[Any], terms: Terms) -> AnySelect:
 def _average(value: ColumnElement[float]) -> ColumnElement[float]:
     # avg of PostgreSQL fails where a square overflows, and its product where it underflows
     share = case((func.abs(value) < _NEXT_TO_NOTHING, 0.0), else_=value * _SHARE)
-    return func.sum(share) / func.count(value)
+    return cast(func.sum(share) / func.count(value), Double)
 
 
 def _whole(share: float) -> float:
