@@ -19,6 +19,7 @@ from domain.model import Principal
 from domain.ports import Clock
 from storage.arrivals import ArrivingEventWrites
 from storage.errors import translated
+from storage.pings import ping_after
 from storage.postgres_schema import CONNECT_SECONDS, migrate_postgres, unreachable
 from storage.postgres_text import keep_texts_whole
 from storage.run_states import RunStates
@@ -53,8 +54,8 @@ class PostgresSettings:
 
 DEFAULT: Final = PostgresSettings()
 
-_SEQUENCER_IDLE_SECONDS: Final = 2.0
-"""A sequencer that is frozen with the lock in its hand must let go of it."""
+_IDLE_SECONDS: Final = 1.0
+"""How long a connection may lie in the pool before it is asked, at its next use, whether it still works."""
 
 _OUTCOME_SECONDS: Final = 10.0
 """How long to ask for the outcome of a commit whose answer was lost."""
@@ -235,7 +236,7 @@ async def open_postgres(
             readers = _engine(url, settings, "mgx reader", isolation_level="REPEATABLE READ")
             event.listen(readers.sync_engine, "connect", lambda link, _: link.set_read_only(True))
             stack.push_async_callback(readers.dispose)
-            alone = _engine(url, settings, "mgx sequencer", pool_size=1)
+            alone = _engine(url, settings, "mgx sequencer", pool_size=1, isolation_level="AUTOCOMMIT")
             stack.push_async_callback(alone.dispose)
             sequencer = await stack.enter_async_context(open_sequencer(alone, on_numbered, alone=settings.alone))
             async with readers.connect() as connection:
@@ -258,9 +259,10 @@ def _engine(url: URL, settings: PostgresSettings, name: str, **options: Any) -> 
         "tcp_user_timeout": int(_OUTCOME_SECONDS * 1000),
         "options": " ".join([*(f"-c {limit}={int(seconds * 1000)}" for limit, seconds in limits.items()), given]),
     }
-    defaults = {"pool_size": settings.pool_size, "max_overflow": 0, "pool_pre_ping": True, "pool_use_lifo": True}
+    defaults = {"pool_size": settings.pool_size, "max_overflow": 0, "pool_use_lifo": True}
     engine = create_async_engine(url, connect_args=connect_args, **defaults | options)
     event.listen(engine.sync_engine, "connect", lambda link, _: keep_texts_whole(link.driver_connection))
+    ping_after(engine, _IDLE_SECONDS)
     return engine
 
 

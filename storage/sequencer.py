@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from itertools import groupby
-from operator import itemgetter
+from functools import partial
 from typing import Final, TypeAlias
 
 from sqlalchemy import text
@@ -22,17 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.events import Event
 from storage import locks
-from storage.arrivals import BATCH, NUMBER
 from storage.errors import StorageError
-from storage.session import AnyRow
-from storage.shapes import EVENT
+from storage.numbering import Numbering
+from storage.transactions import told
 
 _logger = logging.getLogger(__name__)
 
 OnNumbered: TypeAlias = Callable[[Sequence[Event]], None]
-
-_LOCK: Final = text(locks.NUMBER)
-"""In a statement of its own: the next one then sees what was committed before the lock was had."""
 
 _SERVE: Final = text(locks.SERVE)
 
@@ -54,15 +49,16 @@ class Sequencer:
         self._on_numbered = on_numbered
         self._alone = alone
         self._connection: AsyncConnection | None = None
+        self._number = Numbering(engine.dialect)
         self._wanted = asyncio.Event()
-        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting: list[asyncio.Future[None]] = []
 
     async def settle(self) -> None:
         """Wait until all that was committed before has its places, for a while at most."""
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(settled)
         self._wanted.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await asyncio.shield(self._done)
+        await asyncio.wait({settled}, timeout=PATIENCE_SECONDS)
 
     async def connect(self) -> None:
         """Get a connection, and the sole right to serve from the database where that is wanted.
@@ -75,7 +71,6 @@ class Sequencer:
         if self._alone and not (await self._connection.execute(_SERVE)).scalar_one():
             name = self._engine.url.database
             raise StorageError(f"Another process serves from the database {name}; stop it first.")
-        await self._connection.commit()
 
     async def run(self) -> None:
         """Number for ever."""
@@ -84,26 +79,25 @@ class Sequencer:
             if not failures:
                 await self._work_comes()
             self._wanted.clear()
-            done, self._done = self._done, asyncio.get_running_loop().create_future()
+            served, self._waiting = self._waiting, []
             try:
                 await self._number_all()
-            except (DBAPIError, OSError, StorageError) as error:
+            except Exception as error:  # whatever it was, what has arrived must get its places
+                self._waiting += served
                 await self._disconnect()
                 if not failures:
-                    _logger.warning("events wait for their places, the database does not answer: %s", _reason(error))
+                    _logger.warning("events wait for their places: %s", _reason(error))
                 await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
                 failures += 1
             else:
                 if failures:
                     _logger.info("events get their places again")
                 failures = 0
-            finally:
-                done.set_result(None)
+                _release(served)
 
     async def close(self) -> None:
         """Give the connection back, and with it the right to serve."""
-        if not self._done.done():
-            self._done.set_result(None)
+        _release(self._waiting)
         await self._disconnect()
 
     async def _work_comes(self) -> None:
@@ -115,27 +109,16 @@ class Sequencer:
         if self._connection is None:
             await self.connect()
         assert self._connection is not None
-        while len(await self._number(self._connection)) == BATCH:
-            pass
-
-    async def _number(self, connection: AsyncConnection) -> Sequence[AnyRow]:
-        await connection.execute(_LOCK)
-        rows = (await connection.execute(NUMBER)).all()
-        await connection.commit()
-        for _, written in groupby(rows, itemgetter(-1)):
-            self._deliver([EVENT.read(row) for row in written])
-        return rows
-
-    def _deliver(self, events: Sequence[Event]) -> None:
-        try:
-            self._on_numbered(events)
-        except Exception:
-            _logger.exception("A callback after a commit failed")
+        while True:
+            for events in await self._number(self._connection):
+                told(partial(self._on_numbered, events))
+            if self._number.is_complete:
+                return
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(DBAPIError, OSError):
+            with suppress(Exception):  # a broken connection may not even close
                 await connection.invalidate()
                 await connection.close()
 
@@ -145,7 +128,7 @@ async def open_sequencer(engine: AsyncEngine, on_numbered: OnNumbered, *, alone:
     """Number events until the block ends.
 
     Args:
-        engine: Where connections come from; one is used.
+        engine: Where connections come from, on which each statement stands for itself; one is used.
         on_numbered: Called with events that were given their places here, whoever wrote them, in the order of the log:
             those of one transaction together.
         alone: Whether no other process may serve from the database.
@@ -166,6 +149,11 @@ async def open_sequencer(engine: AsyncEngine, on_numbered: OnNumbered, *, alone:
                 await numbering
     finally:
         await sequencer.close()
+
+
+def _release(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for settled in waiting:
+        settled.set_result(None)
 
 
 def _reason(error: BaseException) -> str:

@@ -119,7 +119,7 @@ def _series(parent: Column[Any], terms: Terms) -> AnySelect:
     )
 
 
-def _average(value: ColumnElement[float]) -> ColumnElement[float]:
+def _average(value: ColumnElement[float]) -> ColumnElement[Any]:
     # avg of PostgreSQL fails where a square overflows, and its product where it underflows
     share = case((func.abs(value) < _NEXT_TO_NOTHING, 0.0), else_=value * _SHARE)
     return cast(func.sum(share) / func.count(value), Double)

@@ -122,10 +122,10 @@ class PostgresServer(Backing):
         return done.stdout.strip()
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Have a new, empty database while the block runs; yields its name."""
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """Have a new database while the block runs, empty or a copy of another; yields its name."""
         name = f"test_{time.monotonic_ns()}"
-        self.sql(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield name
         finally:

@@ -116,6 +116,10 @@ class Engine:
         return await self.runs.review(ANONYMOUS, run_id, approved=True, feedback=None, plan_version=None)
 
 
+def database_url(path: Path) -> str:
+    return f"sqlite+aiosqlite:///{path}"
+
+
 @asynccontextmanager
 async def open_engine(
     path: Path,
@@ -136,9 +140,7 @@ async def open_engine(
             feed.publish(events)
             bell.ring(events[-1].pos)
 
-        store = await stack.enter_async_context(
-            open_store(f"sqlite+aiosqlite:///{path}", clock=clock, on_commit=deliver)
-        )
+        store = await stack.enter_async_context(open_store(database_url(path), clock=clock, on_commit=deliver))
         feed = Feed(store, bell, clock)
         await stack.enter_async_context(feed.serve())
         changes = RunChanges(runner)

@@ -32,6 +32,8 @@ from domain.signals import (
 from domain.store import LogFilter
 from tests.engine.support import Engine, Execute, Planning, Script, ScriptedTeams, draft, open_engine, types
 
+pytestmark = pytest.mark.usefixtures("on_each_database")
+
 
 async def outcome(path: Path, script: Script, **options: Any) -> tuple[Engine, list[str], Any]:
     """Run a script to its end, approved as soon as it has a plan; return its events' types and the run."""

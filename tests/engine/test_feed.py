@@ -22,6 +22,8 @@ from graph.clock import SystemClock
 from storage.bell import open_bell
 from tests.engine.support import Engine, Script, ScriptedTeams, open_engine, types
 
+pytestmark = pytest.mark.usefixtures("on_each_database")
+
 
 async def talk(context: ExecutionContext) -> AsyncIterator[Signal]:
     for step in context.plan.steps:

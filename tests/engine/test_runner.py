@@ -18,6 +18,8 @@ from domain.signals import ArtifactMade, Signal, StepFailed, StepFinished, StepS
 from domain.store import RunScope
 from tests.engine.support import Script, ScriptedTeams, draft, open_engine, types
 
+pytestmark = pytest.mark.usefixtures("on_each_database")
+
 
 class Gate:
     """A team whose planning waits until it is let through; counts how many are inside."""
