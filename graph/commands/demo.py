@@ -96,8 +96,8 @@ def _program() -> str:
 
 
 def _serve_on(console: Console, process: subprocess.Popen[str]) -> int:
-    console.print(Text("\nThe server goes on; Ctrl-C ends it.", style="dim"))
     try:
+        console.print(Text("\nThe server goes on; Ctrl-C ends it.", style="dim"))
         process.wait()
     except KeyboardInterrupt:
         return 0

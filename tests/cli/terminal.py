@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from tests.cli.support import SECONDS
 from tests.servers import MGX, environment
+
+PATIENCE = 5.0
+"""Seconds after which a person presses Ctrl-C again."""
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x1b]*\x1b\\|\r")
 
@@ -42,16 +46,30 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._controller, text.encode())
 
+    def leave(self, how: signal.Signals) -> int:
+        """Send a signal, and again where it had no effect, like a person would; return the code at the end.
+
+        Python notices one that comes just before a read blocks only with the next one.
+        """
+        while True:
+            self.process.send_signal(how)
+            while self._says_more(PATIENCE):
+                if not self._read():
+                    return self.process.wait(SECONDS)
+
     def _read(self) -> bool:
         """Wait for more; return whether anything came before the other side was closed."""
-        readable, _, _ = select.select([self._controller], [], [], SECONDS)
-        assert readable, f"The command says nothing more:\n{self.seen}"
+        assert self._says_more(SECONDS), f"The command says nothing more:\n{self.seen}"
         try:
             more = os.read(self._controller, 65536)
         except OSError:  # EIO: nobody has the other side open any more
             return False
         self._raw += more
         return bool(more)
+
+    def _says_more(self, seconds: float) -> bool:
+        """Wait for more, or for the end of it."""
+        return bool(select.select([self._controller], [], [], seconds)[0])
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.support import SECONDS, assert_one_line, mgx
+from tests.cli.support import assert_one_line, mgx
 from tests.cli.terminal import on_a_terminal
 from tests.servers import running_server
 
@@ -49,9 +49,7 @@ def test_on_a_terminal_a_plan_goes_back_is_approved_and_the_server_goes_on(tmp_p
         assert address is not None
         assert httpx.get(f"{address[1]}/readyz").status_code == 200
         assert httpx.get(f"{address[1]}/graphiql").status_code == 200
-        demo.process.send_signal(signal.SIGINT)
-        demo.read_rest()
-        assert demo.process.wait(SECONDS) == 0
+        assert demo.leave(signal.SIGINT) == 0
         assert_ended(address[1])
 
 
@@ -59,9 +57,7 @@ def test_on_a_terminal_a_plan_goes_back_is_approved_and_the_server_goes_on(tmp_p
 def test_leaving_in_the_middle_ends_the_server_too(tmp_path: Path, how: signal.Signals, code: int) -> None:
     with on_a_terminal("demo", cwd=tmp_path) as demo:
         url = re.findall(r"http://127\.0\.0\.1:\d+", demo.read_until("Version 1: approve"))[0]
-        demo.process.send_signal(how)
-        demo.read_rest()
-        assert demo.process.wait(SECONDS) == code
+        assert demo.leave(how) == code
     assert "Traceback" not in demo.seen
     assert_ended(url)
 
@@ -71,9 +67,7 @@ def test_rejecting_ends_the_run_and_not_the_server(tmp_path: Path) -> None:
         demo.read_until("Version 1: approve")
         demo.type("r\n")
         assert "The run is REJECTED" in demo.read_until("Ctrl-C ends it")
-        demo.process.send_signal(signal.SIGINT)
-        demo.read_rest()
-        assert demo.process.wait(SECONDS) == 0
+        assert demo.leave(signal.SIGINT) == 0
 
 
 def test_the_database_of_another_server_is_refused_in_one_line(tmp_path: Path) -> None:
