@@ -21,27 +21,21 @@ _ADDRESS = re.compile(r"https?://[^\s,]+")
 
 
 @dataclass(frozen=True)
-class Server:
-    """A server that answered `/readyz` with 200.
+class Process:
+    """A process of ours that said that it is ready.
 
     Attributes:
-        url: Its address without a slash at the end; `{url}/graphql` is the API.
-        log: Everything that it, and servers before it in the same folder, wrote to standard error.
+        said: The line in which it did.
+        log: Everything that it, and processes before it with the same log, wrote to standard error.
     """
 
-    url: str
+    said: str
     log: Path
     process: subprocess.Popen[str]
 
     @property
     def pid(self) -> int:
         return self.process.pid
-
-    @property
-    def port(self) -> int:
-        port = urlsplit(self.url).port
-        assert port is not None
-        return port
 
     def stop(self) -> int:
         """Ask it to end, as an operator does, and return its exit code; twice is fine."""
@@ -51,6 +45,14 @@ class Server:
         """End it as a power cut does; twice is fine."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Let it do nothing, as a machine that is suspended."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it was frozen."""
+        self.process.send_signal(signal.SIGCONT)
+
     def _end(self, how: signal.Signals) -> int:
         self.process.send_signal(how)  # does nothing when it has ended
         try:
@@ -58,11 +60,28 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"The server did not end:\n{self.log.read_text()}") from None
+            raise AssertionError(f"The process did not end:\n{self.log.read_text()}") from None
         finally:
             assert self.process.stdout is not None
             self.process.stdout.close()
         return code
+
+
+@dataclass(frozen=True)
+class Server(Process):
+    """A server that answered `/readyz` with 200.
+
+    Attributes:
+        url: Its address without a slash at the end; `{url}/graphql` is the API.
+    """
+
+    url: str
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
 
 
 def environment(tmp_path: Path, env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -72,17 +91,39 @@ def environment(tmp_path: Path, env: Mapping[str, str] | None = None) -> dict[st
     return inherited | ours | dict(env or {})
 
 
-def start_server(tmp_path: Path, **env: str) -> Server:
+def start_server(tmp_path: Path, *flags: str, name: str = "server", **env: str) -> Server:
     """Start `mgx serve` on `mgx.db` in the folder and wait until it is ready.
 
     Args:
         tmp_path: Also takes its log; start another server in the same folder to go on with the same database.
+        flags: What follows `mgx serve`.
+        name: Its log is `{name}.log`.
         env: Settings, such as `MGX_PORT="8123"`; the caller ends the server.
     """
-    log = tmp_path / "server.log"
+    process = start_process(tmp_path, "serve", *flags, name=name, **env)
+    try:
+        match = _ADDRESS.search(process.said)
+        assert match, f"The server ended before it was ready:\n{process.log.read_text()}"
+        httpx.get(f"{match[0]}/readyz", timeout=START_SECONDS).raise_for_status()
+    except BaseException:
+        process.kill()
+        raise
+    return Server(said=process.said, log=process.log, process=process.process, url=match[0])
+
+
+def start_process(tmp_path: Path, *words: str, name: str, **env: str) -> Process:
+    """Start `mgx` with some words and wait for the one line that it prints when it is ready, or for its end.
+
+    Args:
+        tmp_path: Where it runs; `mgx.db` there is its database unless the settings say otherwise.
+        words: Command and flags.
+        name: Its log is `{name}.log` in the folder.
+        env: Settings; the caller ends the process.
+    """
+    log = tmp_path / f"{name}.log"
     with log.open("a") as errors:
         process = subprocess.Popen(
-            [MGX, "serve"],
+            [MGX, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -90,14 +131,16 @@ def start_server(tmp_path: Path, **env: str) -> Server:
             env=environment(tmp_path, env),
             cwd=tmp_path,
         )
+    assert process.stdout is not None
     try:
-        url = _address(process, log)
-        httpx.get(f"{url}/readyz", timeout=START_SECONDS).raise_for_status()
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            assert selector.select(START_SECONDS), f"The process is not ready:\n{log.read_text()}"
+        return Process(said=process.stdout.readline(), log=log, process=process)
     except BaseException:
         process.kill()
         process.communicate()
         raise
-    return Server(url=url, log=log, process=process)
 
 
 @contextmanager
@@ -108,15 +151,3 @@ def running_server(tmp_path: Path, **env: str) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-
-
-def _address(process: subprocess.Popen[str], log: Path) -> str:
-    """Read the one line that a server prints when it is ready."""
-    assert process.stdout is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        assert selector.select(START_SECONDS), f"The server is not ready:\n{log.read_text()}"
-    line = process.stdout.readline()
-    match = _ADDRESS.search(line)
-    assert match, f"The server ended before it was ready:\n{log.read_text()}"
-    return match[0]

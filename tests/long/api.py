@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.long.machine import Net
+from tests.long.net import Net
 from tests.long.records import Ack, Json
 
 RETRYABLE = frozenset({"BUSY", "TIMEOUT"})
@@ -57,7 +57,7 @@ class Api:
     async def query(self, document: str, **variables: Any) -> Json:
         """Return the data of an answer, however often it takes to get one."""
         while True:
-            url = await self._net.machine.url()
+            url = await self._net.front.url()
             self.traffic.requests += 1
             try:
                 response = await self._net.http.post(
@@ -105,6 +105,6 @@ class Api:
 
     async def content(self, url: str) -> bytes:
         """Return the bytes of an artifact."""
-        response = await self._net.http.get((await self._net.machine.url()) + url if url.startswith("/") else url)
+        response = await self._net.http.get((await self._net.front.url()) + url if url.startswith("/") else url)
         response.raise_for_status()
         return response.content

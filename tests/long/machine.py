@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-import httpx
-
+from tests.long.rage import Reached
 from tests.servers import Server, start_server
 
 PATIENCE = 5.0
@@ -99,25 +97,15 @@ class Machine:
         return self._server
 
 
-@dataclass(frozen=True, slots=True)
-class Net:
-    """How clients reach the server."""
-
-    machine: Machine
-    http: httpx.AsyncClient
-
-
-async def wreak(
-    machine: Machine, kills: int, stops: int, reached: Callable[[float], Awaitable[None]], rng: Random
-) -> None:
+async def wreak(machine: Machine, kills: int, stops: int, rng: Random, reached: Reached) -> None:
     """Strike as often as asked, spread over the work: at random, but never all before or all after it.
 
     Args:
         machine: What to strike.
         kills: How often to kill -9.
         stops: How often to SIGTERM.
-        reached: Waits until the runs are so far, 0..1.
         rng: Says when and in which order.
+        reached: Waits until the runs are so far.
     """
     faults = [machine.restart_after_kill] * kills + [machine.restart_after_stop] * stops
     rng.shuffle(faults)

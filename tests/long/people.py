@@ -9,7 +9,7 @@ from itertools import count
 from random import Random
 
 from tests.long.api import SAMPLE, Api, UnexpectedAnswerError
-from tests.long.machine import Net
+from tests.long.net import Net
 from tests.long.records import Ack, Event, Json, Script, Story, Watch
 from tests.long.subscriber import Subscriber, run_events
 

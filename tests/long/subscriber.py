@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.long.api import EVENT, REST
-from tests.long.machine import Net
+from tests.long.net import Net
 from tests.long.records import End, Event, Json, Leg
 from tests.long.streams import EventStream, LostError, RefusedError, SilentError, SocketStream, Stream
 
@@ -96,7 +96,7 @@ class Subscriber:
         return leg.end
 
     async def _open(self, leg: Leg) -> Stream:
-        subject, url = self._subject, await self._net.machine.url()
+        subject, url = self._subject, await self._net.front.url()
         variables = {**subject.variables, "after": self._cursors[leg.after - 1] if leg.after else subject.start}
         if leg.transport == "ws":
             return await SocketStream.open(url, subject.document, variables)
