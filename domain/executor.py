@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from enum import Enum
 from hashlib import sha256
 from typing import Any, Final, TypeVar, assert_never
 
@@ -22,6 +21,7 @@ from domain.batch import Batch
 from domain.errors import InvalidSignalError, StaleAttemptError, StoreError, TeamError
 from domain.hearing import signal_of
 from domain.ids import IdFactory, Kind
+from domain.leash import Halt, Leash
 from domain.log_context import doing
 from domain.model import NO_USAGE, Artifact, JsonValue, RunFailure, RunStatus, StepStatus, Usage
 from domain.plan import PlanDraft
@@ -35,12 +35,8 @@ T = TypeVar("T")
 MAX_ERROR: Final = 2_000
 """Characters of a team's own error that are kept in a failure's message."""
 
-
-class Halt(Enum):
-    """Why work stops before its end."""
-
-    CANCELLED = "CANCELLED"
-    SHUTDOWN = "SHUTDOWN"
+LAST_GRACE: Final = timedelta(seconds=2)
+"""How long a team may take to stop when the process ends."""
 
 
 class _HaltedError(Exception):
@@ -56,6 +52,7 @@ class Executor:
         ids: Makes ids of samples and artifacts.
         clock: When a line was said.
         owner: Name of this worker.
+        lease: How long a claim counts without being renewed; None lasts as long as the process.
         stop_grace: How long a team may take to stop before it is left behind.
         silence: How long a team may say nothing before its run fails (TEAM_TIMEOUT).
         max_artifact_bytes: Size of one artifact at most.
@@ -70,6 +67,7 @@ class Executor:
         clock: Clock,
         *,
         owner: str,
+        lease: timedelta | None = None,
         stop_grace: timedelta,
         silence: timedelta,
         max_artifact_bytes: int,
@@ -80,31 +78,34 @@ class Executor:
         self.ids = ids
         self.clock = clock
         self.owner = owner
+        self.lease = lease
         self.stop_grace = stop_grace
         self.silence = silence
         self.max_artifact_bytes = max_artifact_bytes
         self.max_run_artifact_bytes = max_run_artifact_bytes
 
-    async def advance(self, run_id: str, halt: asyncio.Future[Halt]) -> None:
+    async def advance(self, run_id: str, leash: Leash) -> None:
         """Do what a run needs now: plan it, execute it, or find that there is nothing to do.
 
         Args:
             run_id: The run.
-            halt: Set to stop the work; a cancelled run is closed, one of a shutdown is handed over.
+            leash: Pulled to stop the work: a cancelled run is closed, one of a shutdown is handed over, one that was
+                lost is left to whoever has it now.
         """
-        assignment = await self.work.claim(run_id, owner=self.owner, lease_until=None)
+        assignment = await self.work.claim(run_id, owner=self.owner, lease=self.lease)
         if assignment is not None:
+            leash.is_claimed = True
             with doing(run_id=run_id, task_id=assignment.task.id):
-                await _Drive(self, assignment, halt).run()
+                await _Drive(self, assignment, leash).run()
 
 
 class _Drive:
     """One claim of one run."""
 
-    def __init__(self, executor: Executor, assignment: Assignment, halt: asyncio.Future[Halt]) -> None:
+    def __init__(self, executor: Executor, assignment: Assignment, leash: Leash) -> None:
         self._executor = executor
         self._assignment = assignment
-        self._halt = halt
+        self._leash = leash
         self._state = assignment.state
         self._batch = Batch(executor.clock, executor.ids, assignment)
         self._usage = NO_USAGE
@@ -124,7 +125,7 @@ class _Drive:
             if self._state.run.status is RunStatus.RUNNING:
                 await self._phase(self._execute)
         except StaleAttemptError as error:
-            logger.info("run %s goes on elsewhere or has ended: %s", self._assignment.run_id, error)
+            logger.warning("the work on run %s stops here: %s", self._assignment.run_id, error)
 
     async def _phase(self, work: Callable[[], AsyncIterator[s.Signal]]) -> None:
         """Do one phase, and turn every way in which it can fail into the run's failure."""
@@ -169,9 +170,9 @@ class _Drive:
                     pending, asked = asyncio.ensure_future(_next(stream)), loop.time()
                 silence = asked + self._executor.silence.total_seconds() - loop.time()
                 timeout = min(silence, self._batch.due_in())
-                events: list[asyncio.Future[Any]] = [pending, self._halt]
+                events: list[asyncio.Future[Any]] = [pending, self._leash.halted]
                 await asyncio.wait(events, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-                if self._halt.done():
+                if self._leash.halted.done():
                     raise _HaltedError
                 if self._batch.due_in() <= 0:
                     await self._report([])
@@ -202,6 +203,9 @@ class _Drive:
                 self._batch.move(signal)
             case s.TokensUsed():
                 self._usage += signal.usage
+            case s.StepStarted() if self._leash.is_draining:
+                self._leash.pull(Halt.SHUTDOWN)
+                raise _HaltedError
             case s.StepStarted():
                 await self._report([c.StartStep(key=signal.key)])
             case s.StepFinished():
@@ -259,10 +263,15 @@ class _Drive:
 
     async def _stop(self) -> None:
         """Say that the work has stopped; what was collected is written first."""
-        if self._halt.result() is Halt.SHUTDOWN:
-            await self._report([c.HandOver()])
-        elif not self._left_behind:
-            await self._report([c.Stopped()])
+        match self._leash.halted.result():
+            case Halt.SHUTDOWN:
+                await self._report([c.HandOver()])
+            case Halt.CANCELLED if not self._left_behind:
+                await self._report([c.Stopped()])
+            case Halt.CANCELLED:
+                pass
+            case Halt.LOST:
+                raise StaleAttemptError(f"Another worker has it; attempt {self._assignment.attempt} is over.")
 
     async def _store(self, signal: s.ArtifactMade) -> None:
         run, size = self._state.run, len(signal.content)
@@ -301,6 +310,8 @@ class _Drive:
             self._unwritten = [said for said in collected if not isinstance(said, c.AdvanceStep)]
             raise
         self._unwritten = []
+        if self._state.run.status is RunStatus.CANCELLING:
+            self._leash.pull(Halt.CANCELLED)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the store until it can answer, for as long as that takes.
@@ -314,18 +325,21 @@ class _Drive:
                 return await ask()
             except StoreError as error:
                 logger.warning("run %s waits for the store: %s", self._assignment.run_id, error)
-            if self._halt.done() and self._halt.result() is Halt.CANCELLED:
+            if self._leash.is_halted_for(Halt.CANCELLED):
                 await asyncio.sleep(patience)
             else:
-                await asyncio.wait({self._halt}, timeout=patience)
-            if self._halt.done() and self._halt.result() is Halt.SHUTDOWN:
-                raise StaleAttemptError("The process ends while the store can't be used.")
+                await asyncio.wait({self._leash.halted}, timeout=patience)
+            if self._leash.is_halted_for(Halt.SHUTDOWN, Halt.LOST):
+                raise StaleAttemptError("It ends while the store can't be used.")
             patience = min(patience * 2, 2.0)
 
     async def _close(self, stream: AsyncIterator[s.Signal], pending: asyncio.Task[s.Signal] | None) -> None:
         """End a team's work: its generator gets a cancel where it stands, and time to clean up."""
         closing = asyncio.ensure_future(_close(stream, pending))
-        done, _ = await asyncio.wait({closing}, timeout=self._executor.stop_grace.total_seconds())
+        grace = self._executor.stop_grace
+        if self._leash.is_halted_for(Halt.SHUTDOWN):
+            grace = min(grace, LAST_GRACE)
+        done, _ = await asyncio.wait({closing}, timeout=grace.total_seconds())
         if not done:
             # A team that ignores its cancel can't hold the slot; its run is closed by force at its deadline.
             self._left_behind = True

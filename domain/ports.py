@@ -63,7 +63,7 @@ class Bell(Protocol):
 class WorkQueue(Protocol):
     """Delivers "advance run X", now or at a time, at least once, to a living worker."""
 
-    async def submit(self, tx: WriteTx, run_id: str, /, *, at: datetime | None = None) -> None:
+    async def submit(self, tx: WriteTx, run: Run, /, *, at: datetime | None = None) -> None:
         """Ask, as part of a transaction, that a run be advanced, at a time or as soon as a worker is free."""
         ...
 

@@ -348,8 +348,8 @@ class RunWrites(Protocol):
         """Return a task's run with the highest number."""
         ...
 
-    async def release_next(self, task_id: str, /) -> str | None:
-        """Let the task's next held run go (highest priority, then lowest number) and return its id."""
+    async def release_next(self, task_id: str, /) -> Run | None:
+        """Let the task's next held run go (highest priority, then lowest number) and return it."""
         ...
 
     async def add_lines(self, run: Run, lines: Sequence[LogLine], /) -> None:
@@ -360,8 +360,17 @@ class RunWrites(Protocol):
         """Add an artifact; None as content means that its bytes are stored already, under their SHA-256."""
         ...
 
-    async def claimable(self, now: datetime, limit: int, /) -> Sequence[str]:
-        """Return the runs that need a worker and have none alive, by priority and then age."""
+    async def claimable(
+        self, now: datetime, limit: int, teams: Collection[str] | None = None, /
+    ) -> Sequence[str]:
+        """Return the runs, of these teams or any, that need a worker and have none alive, by priority and then age."""
+        ...
+
+    async def renew(self, owner: str, until: datetime, /) -> Mapping[str, RunStatus]:
+        """Renew the leases of a worker, and return the runs that it has.
+
+        Waits for nobody: the lease of a run that is being written stays as it is, or as the writer makes it.
+        """
         ...
 
     async def due(self, now: datetime, limit: int, /) -> Sequence[str]:

@@ -68,7 +68,7 @@ async def _readyz(request: Request) -> Response:
             await tx.events.head()
     except StoreError as error:
         return JSONResponse({"status": "unavailable", "reason": str(error)}, status_code=503)
-    return JSONResponse({"status": "ready", "bell": application.bell.status.state.value})
+    return JSONResponse({"status": "ready", "bell": application.backend.bell.status.state.value})
 
 
 def _metrics(application: Application) -> Callable[[Request], Awaitable[Response]]:
@@ -79,10 +79,10 @@ def _metrics(application: Application) -> Callable[[Request], Awaitable[Response
 
         return Monitoring(
             Monitored(
-                store=application.store,
+                store=application.backend.store,
                 feed=application.services.feed,
-                bell=application.bell,
-                runner=application.runner,
+                bell=application.backend.bell,
+                crew=application.backend.engine.crew,
                 transport=application.transport,
                 clock=application.services.clock,
             )

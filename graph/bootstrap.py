@@ -1,28 +1,19 @@
-"""The composition root: settings in, a running application out. Nothing else imports an adapter."""
+"""The composition root: settings in, a running application out; `graph.backend` is its lower half."""
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from domain.events import Event
-from domain.executor import Executor
 from domain.feed import Feed
-from domain.ids import IdFactory
 from domain.model import ANONYMOUS
-from domain.ports import Bell
-from domain.runner import Runner
-from domain.services.changes import RunChanges
 from domain.services.metrics import MetricService
 from domain.services.runs import RunService
 from domain.services.tasks import TaskService
-from domain.services.work import WorkService
-from domain.timed_store import TimedStore
-from graph.clock import SystemClock
+from graph.backend import Backend, open_backend
 from graph.context import Context, Services
 from graph.execution.engine import Engine, EngineOptions
 from graph.execution.limits import Limits
@@ -31,10 +22,6 @@ from graph.settings import Settings
 from graph.transport.connections import Shutdown
 from graph.transport.origins import LOOPBACK_HOSTS
 from graph.transport.shared import RequestInfo, Transport, TransportOptions
-from storage.bell import open_bell
-from storage.postgres import PostgresSettings
-from storage.store import SqliteSettings, open_store
-from teams.registry import Registry, parse_teams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +30,7 @@ class Application:
 
     Attributes:
         transport: Answers GraphQL; its `shutdown` ends open connections.
-        bell: Tells other processes of news; its `status` says whether they hear.
-        store: Where everything is kept, timed.
-        runner: Works on runs.
+        backend: What answers and works: the store, the bell, the engine.
         serves_metrics: Whether Prometheus may ask.
         hosts: Names under which the server may be reached; None allows any.
     """
@@ -53,9 +38,7 @@ class Application:
     settings: Settings
     services: Services
     transport: Transport
-    bell: Bell
-    store: TimedStore
-    runner: Runner
+    backend: Backend
     serves_graphiql: bool
     serves_metrics: bool
     hosts: frozenset[str] | None
@@ -69,74 +52,46 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
         TeamSetupError: A team can't be registered.
         StorageError: The database can't be opened, or the bus of the bell is none that we know.
     """
-    clock, ids = SystemClock(), IdFactory()
-    teams = Registry(
-        parse_teams(settings.teams),
-        playbooks=settings.playbooks,
-        default_playbook=settings.default_playbook,
-        environment=os.environ,
-    )
-    instance = f"mgx-{secrets.token_hex(4)}"
-    runner = Runner(slots=settings.max_concurrent_runs)
     async with AsyncExitStack() as stack:
-        bell = await stack.enter_async_context(open_bell(settings.bus_url))
 
-        def deliver(events: Sequence[Event]) -> None:
+        def publish(events: Sequence[Event]) -> None:
             feed.publish(events)
-            bell.ring(events[-1].pos)
 
-        store = TimedStore(
-            await stack.enter_async_context(
-                open_store(
-                    settings.database_url,
-                    clock=clock,
-                    on_commit=deliver,
-                    settings=SqliteSettings(synchronous=settings.database_synchronous),
-                    postgres=PostgresSettings(pool_size=settings.database_pool_size),
-                )
-            )
+        backend = await stack.enter_async_context(
+            open_backend(settings, publish, slots=settings.own_slots, shared=not settings.own_slots)
         )
-        feed = Feed(store, bell, clock)
-        changes = RunChanges(runner)
+        feed = Feed(backend.store, backend.bell, backend.clock)
         await stack.enter_async_context(feed.serve())
-        work = WorkService(store, changes)
-        executor = Executor(
-            work,
-            teams,
-            ids,
-            clock,
-            owner=instance,
-            stop_grace=timedelta(seconds=settings.cancel_grace),
-            silence=timedelta(seconds=settings.team_timeout),
-            max_artifact_bytes=settings.max_artifact_bytes,
-            max_run_artifact_bytes=settings.max_run_artifact_bytes,
-        )
-        await stack.enter_async_context(runner.serve(work, executor))
-        services = Services(
-            tasks=TaskService(store, runner, teams, ids, default_team=settings.default_team),
-            runs=RunService(store, changes, teams, ids, cancel_grace=timedelta(seconds=settings.cancel_grace)),
-            metrics=MetricService(store, changes, ids),
-            teams=teams,
-            store=store,
-            feed=feed,
-            clock=clock,
-            bell=bell,
-            instance=instance,
-            connections=lambda: transport.connections.open,
-            root_path=settings.root_path,
-        )
+        if settings.own_slots:
+            await stack.enter_async_context(backend.engine.serve(backend.work, backend.executor))
+        services = _services(settings, backend, feed, lambda: transport.connections.open)
         transport = _transport(settings, services)
         yield Application(
             settings=settings,
             services=services,
             transport=transport,
-            bell=bell,
-            store=store,
-            runner=runner,
+            backend=backend,
             serves_graphiql=settings.serves_graphiql,
             serves_metrics=settings.serves_metrics,
             hosts=_hosts(settings),
         )
+
+
+def _services(settings: Settings, backend: Backend, feed: Feed, connections: Callable[[], int]) -> Services:
+    store, teams, ids, grace = backend.store, backend.teams, backend.ids, timedelta(seconds=settings.cancel_grace)
+    return Services(
+        tasks=TaskService(store, backend.engine, teams, ids, default_team=settings.default_team),
+        runs=RunService(store, backend.changes, teams, ids, cancel_grace=grace),
+        metrics=MetricService(store, backend.changes, ids),
+        teams=teams,
+        store=store,
+        feed=feed,
+        clock=backend.clock,
+        bell=backend.bell,
+        instance=backend.instance,
+        connections=connections,
+        root_path=settings.root_path,
+    )
 
 
 def _transport(settings: Settings, services: Services) -> Transport:

@@ -22,6 +22,7 @@ _INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "serve": ("serve:COMMAND", "serve the API and execute runs"),
+        "worker": ("worker:COMMAND", "execute runs of a database in PostgreSQL, beside others"),
         "demo": ("demo:COMMAND", "show the product at work: a task, its plan, your decision, its result"),
         "watch": ("watch:COMMAND", "follow a run until it ends"),
         "approve": ("decisions:APPROVE", "approve the plan of a run"),

@@ -16,8 +16,8 @@ LogFormat = Literal["auto", "console", "json"]
 IDS: Final = ("request_id", "run_id", "task_id")
 """What a record may say it is about, by itself (`extra`) or by what was being done when it was written."""
 
-# They tell every start and every connection as news.
-_CHATTY: Final = ("alembic", "uvicorn", "websockets")
+# They tell every start, every connection and every job as news.
+_CHATTY: Final = ("alembic", "procrastinate", "uvicorn", "websockets")
 
 
 def configure_logging(level: str, format_: LogFormat) -> None:

@@ -18,12 +18,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from domain.crew import Crew
 from domain.durations import BOUNDS, Durations
 from domain.errors import StoreError
 from domain.feed import Feed
 from domain.model import ENGINE, RunStatus
 from domain.ports import Bell, BellState, Clock
-from domain.runner import Runner
 from domain.store import RunCensus
 from domain.timed_store import TimedStore
 from graph.transport.shared import Transport
@@ -43,7 +43,7 @@ class Monitored:
     store: TimedStore
     feed: Feed
     bell: Bell
-    runner: Runner
+    crew: Crew
     transport: Transport
     clock: Clock
 
@@ -114,8 +114,8 @@ def _runs(parts: Monitored, census: RunCensus | None) -> Iterator[Metric]:
         age = max((now - since).total_seconds(), 0.0) if since else 0.0
         yield _gauge("mgx_runs_waiting", "Runs that wait for a worker, in the whole database.", census.waiting)
         yield _gauge("mgx_run_wait_seconds", "Age of the newest event of the run that has waited longest.", age)
-    yield _gauge("mgx_runs_active", "Runs that are worked on here.", parts.runner.active)
-    yield _gauge("mgx_slots", "Runs that can be worked on here at once.", parts.runner.slots)
+    yield _gauge("mgx_runs_active", "Runs that are worked on here.", parts.crew.active)
+    yield _gauge("mgx_slots", "Runs that can be worked on here at once.", parts.crew.slots)
 
 
 def _feed(parts: Monitored) -> Iterator[Metric]:

@@ -28,7 +28,8 @@ class _Server(uvicorn.Server):
         self._application = application
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End: sockets get 1012, streams stop, then connections close."""
+        """End: sockets get 1012, streams stop, then connections close; no step begins any more."""
+        self._application.backend.engine.crew.drain()
         self._application.transport.shutdown.begin()
         await super().shutdown(sockets)
 

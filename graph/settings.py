@@ -33,8 +33,9 @@ class Settings(BaseSettings):
         description="SQLite's durability: FULL survives a power cut, NORMAL may lose the last commits to one.",
     )
     bus_url: str = Field(
-        default="memory://",
-        description="What rings at other processes: redis://HOST, postgresql://HOST/DATABASE, memory:// for none.",
+        default="",
+        description="What rings at other processes: redis://HOST, postgresql://HOST/DATABASE, memory:// for none; by "
+        "default the database where that is PostgreSQL.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
@@ -76,6 +77,25 @@ class Settings(BaseSettings):
     default_playbook: str = Field(default="analyze-sales", description="Playbook of a task that names none.")
 
     max_concurrent_runs: int = Field(default=8, ge=1, le=1000, description="Runs worked on at once; the rest wait.")
+    workers: int | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="Runs that the server itself works on at once; 0 leaves them to mgx worker, which needs "
+        "PostgreSQL. By default as many as max_concurrent_runs.",
+    )
+    lease: float = Field(
+        default=15.0,
+        ge=3.0,
+        le=3600.0,
+        description="Seconds without news from a worker after which another one takes over its runs, on PostgreSQL.",
+    )
+    shutdown_grace: float = Field(
+        default=3.0,
+        ge=0.0,
+        le=3600.0,
+        description="Seconds that steps under way get to end before a process that was told to end stops them.",
+    )
     cancel_grace: float = Field(
         default=10.0,
         ge=0.0,
@@ -159,6 +179,19 @@ class Settings(BaseSettings):
     def is_open(self) -> bool:
         """Whether the schema may be told to everyone who asks, unless it is set otherwise."""
         return self.is_loopback or self.dev
+
+    @property
+    def own_slots(self) -> int:
+        """Runs that the server itself works on at once."""
+        return self.max_concurrent_runs if self.workers is None else self.workers
+
+    @property
+    def bell_url(self) -> str:
+        """What rings at other processes."""
+        if self.bus_url:
+            return self.bus_url
+        scheme, _, place = self.database_url.partition("://")
+        return f"postgresql://{place}" if scheme.startswith("postgres") else "memory://"
 
     @property
     def serves_graphiql(self) -> bool:

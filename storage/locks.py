@@ -10,9 +10,6 @@ _OURS: Final = 0x6D6778
 NUMBER: Final = f"SELECT pg_advisory_xact_lock({_OURS}, 1)"
 """To give events their places; until the transaction ends."""
 
-SERVE: Final = f"SELECT pg_try_advisory_lock({_OURS}, 2)"
-"""To serve from the database; until the connection ends. Answers whether it was had."""
-
 MIGRATE: Final = f"SELECT pg_advisory_xact_lock({_OURS}, 3)"
 """To change the schema; until the transaction ends."""
 

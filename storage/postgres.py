@@ -40,7 +40,6 @@ class PostgresSettings:
         statement_timeout: Seconds that a statement may take.
         lock_timeout: Seconds to wait for a row that another transaction has locked.
         idle_timeout: Seconds that an open transaction may do nothing before the server ends it.
-        alone: Whether no other process may serve from the database.
         own_clock: Whether the server's clock tells the time of transactions, so that all who use it agree.
     """
 
@@ -48,7 +47,6 @@ class PostgresSettings:
     statement_timeout: float = 30.0
     lock_timeout: float = 5.0
     idle_timeout: float = 60.0
-    alone: bool = True
     own_clock: bool = True
 
 
@@ -236,9 +234,9 @@ async def open_postgres(
             readers = _engine(url, settings, "mgx reader", isolation_level="REPEATABLE READ")
             event.listen(readers.sync_engine, "connect", lambda link, _: link.set_read_only(True))
             stack.push_async_callback(readers.dispose)
-            alone = _engine(url, settings, "mgx sequencer", pool_size=1, isolation_level="AUTOCOMMIT")
-            stack.push_async_callback(alone.dispose)
-            sequencer = await stack.enter_async_context(open_sequencer(alone, on_numbered, alone=settings.alone))
+            numbering = _engine(url, settings, "mgx sequencer", pool_size=1, isolation_level="AUTOCOMMIT")
+            stack.push_async_callback(numbering.dispose)
+            sequencer = await stack.enter_async_context(open_sequencer(numbering, on_numbered))
             async with readers.connect() as connection:
                 log_id = (await connection.execute(select(log.c.log_id))).scalar_one()
         except DBAPIError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -45,7 +46,7 @@ _OF_TASK: Final = and_(runs.c.task_id == bindparam("task_id"), owned(runs.c.tena
 _ACTIVE: Final = select(*RUN.columns()).where(_OF_TASK, runs.c.status.not_in(sorted(FINAL))).order_by(runs.c.number)
 _LATEST: Final = select(*RUN.columns()).where(_OF_TASK).order_by(runs.c.number.desc()).limit(1)
 _NEXT_HELD: Final = (
-    select(runs.c.id)
+    select(*RUN.columns())
     .where(_OF_TASK, runs.c.held, runs.c.status == RunStatus.PENDING)
     .order_by(runs.c.priority.desc(), runs.c.number)
     .limit(1)
@@ -59,6 +60,14 @@ _CLAIMABLE: Final = (
     .order_by(runs.c.priority.desc(), runs.c.created_at, runs.c.id)
     .limit(bindparam("limit"))
 )
+_CLAIMABLE_OF_TEAMS: Final = _CLAIMABLE.where(runs.c.team.in_(bindparam("teams", expanding=True)))
+_OWNED: Final = and_(WORKABLE, runs.c.owner == bindparam("of_owner"))
+_RENEW: Final = (
+    update(runs)
+    .where(runs.c.id.in_(select(runs.c.id).where(_OWNED).with_for_update(key_share=True, skip_locked=True)))
+    .values(lease_until=bindparam("until"))
+)
+_HELD_BY: Final = select(runs.c.id, runs.c.status).where(_OWNED)
 _DUE: Final = (
     select(runs.c.id)
     .where(WAITING, runs.c.deadline <= _now)
@@ -137,13 +146,14 @@ class SqlRunWrites:
         row = await self._session.row(_LATEST, task_id=task_id)
         return None if row is None else RUN.read(row)
 
-    async def release_next(self, task_id: str, /) -> str | None:
-        """Let the task's next held run go and return its id."""
+    async def release_next(self, task_id: str, /) -> Run | None:
+        """Let the task's next held run go and return it."""
         row = await self._session.row(_NEXT_HELD, task_id=task_id)
         if row is None:
             return None
-        await self._session.execute(_RELEASE, {"of_run": row[0]})
-        return str(row[0])
+        run = replace(RUN.read(row), held=False)
+        await self._session.execute(_RELEASE, {"of_run": run.id})
+        return run
 
     async def add_lines(self, run: Run, lines: Sequence[LogLine], /) -> None:
         """Add numbered lines to a run's log."""
@@ -155,9 +165,20 @@ class SqlRunWrites:
         """Add an artifact; None as content means that its bytes are stored already, under their SHA-256."""
         await artifacts.add(self._session, artifact, content)
 
-    async def claimable(self, now: datetime, limit: int, /) -> Sequence[str]:
-        """Return the runs that need a worker and have none alive, by priority and then age."""
-        return [row[0] for row in await self._session.rows(_CLAIMABLE, now=now, limit=limit)]
+    async def claimable(
+        self, now: datetime, limit: int, teams: Collection[str] | None = None, /
+    ) -> Sequence[str]:
+        """Return the runs, of these teams or any, that need a worker and have none alive, by priority and then age."""
+        if teams is None:
+            rows = await self._session.rows(_CLAIMABLE, now=now, limit=limit)
+        else:
+            rows = await self._session.rows(_CLAIMABLE_OF_TEAMS, now=now, limit=limit, teams=sorted(teams))
+        return [row[0] for row in rows]
+
+    async def renew(self, owner: str, until: datetime, /) -> Mapping[str, RunStatus]:
+        """Renew the leases of a worker, and return the runs that it has."""
+        await self._session.execute(_RENEW, {"of_owner": owner, "until": until})
+        return {row[0]: row[1] for row in await self._session.rows(_HELD_BY, of_owner=owner)}
 
     async def due(self, now: datetime, limit: int, /) -> Sequence[str]:
         """Return the runs whose deadline has come, earliest first."""

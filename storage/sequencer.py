@@ -15,21 +15,16 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final, TypeAlias
 
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.events import Event
-from storage import locks
-from storage.errors import StorageError
 from storage.numbering import Numbering
 from storage.transactions import told
 
 _logger = logging.getLogger(__name__)
 
 OnNumbered: TypeAlias = Callable[[Sequence[Event]], None]
-
-_SERVE: Final = text(locks.SERVE)
 
 POLL_SECONDS: Final = 1.0
 """How late events get their places when the process that committed them did not live to do it."""
@@ -44,10 +39,9 @@ _BACKOFF: Final = (0.05, 0.2, 1.0)
 class Sequencer:
     """Numbers what this process and others committed; made by `open_sequencer`."""
 
-    def __init__(self, engine: AsyncEngine, on_numbered: OnNumbered, *, alone: bool) -> None:
+    def __init__(self, engine: AsyncEngine, on_numbered: OnNumbered) -> None:
         self._engine = engine
         self._on_numbered = on_numbered
-        self._alone = alone
         self._connection: AsyncConnection | None = None
         self._number = Numbering(engine.dialect)
         self._wanted = asyncio.Event()
@@ -61,16 +55,12 @@ class Sequencer:
         await asyncio.wait({settled}, timeout=PATIENCE_SECONDS)
 
     async def connect(self) -> None:
-        """Get a connection, and the sole right to serve from the database where that is wanted.
+        """Get a connection.
 
         Raises:
-            StorageError: Another process serves from it.
-            DBAPIError: It can't be reached.
+            DBAPIError: The database can't be reached.
         """
         self._connection = await self._engine.connect()
-        if self._alone and not (await self._connection.execute(_SERVE)).scalar_one():
-            name = self._engine.url.database
-            raise StorageError(f"Another process serves from the database {name}; stop it first.")
 
     async def run(self) -> None:
         """Number for ever."""
@@ -96,7 +86,7 @@ class Sequencer:
                 _release(served)
 
     async def close(self) -> None:
-        """Give the connection back, and with it the right to serve."""
+        """Give the connection back."""
         _release(self._waiting)
         await self._disconnect()
 
@@ -124,20 +114,18 @@ class Sequencer:
 
 
 @asynccontextmanager
-async def open_sequencer(engine: AsyncEngine, on_numbered: OnNumbered, *, alone: bool) -> AsyncGenerator[Sequencer]:
+async def open_sequencer(engine: AsyncEngine, on_numbered: OnNumbered) -> AsyncGenerator[Sequencer]:
     """Number events until the block ends.
 
     Args:
         engine: Where connections come from, on which each statement stands for itself; one is used.
         on_numbered: Called with events that were given their places here, whoever wrote them, in the order of the log:
             those of one transaction together.
-        alone: Whether no other process may serve from the database.
 
     Raises:
-        StorageError: Another process serves from it.
-        DBAPIError: It can't be reached.
+        DBAPIError: The database can't be reached.
     """
-    sequencer = Sequencer(engine, on_numbered, alone=alone)
+    sequencer = Sequencer(engine, on_numbered)
     try:
         await sequencer.connect()
         numbering = asyncio.create_task(sequencer.run())

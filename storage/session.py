@@ -111,6 +111,10 @@ class Session:
         if await self.dialect() == POSTGRESQL:
             await self.rows(_ALONE, name="\n".join(name))
 
+    async def driver(self) -> Any:
+        """Return the driver's own connection, once all that was handed over is done."""
+        return (await (await self._lease.take()).sql.get_raw_connection()).driver_connection
+
     async def dialect(self) -> str:
         """Return the name of the database's dialect."""
         return (await self._lease.take()).sql.dialect.name

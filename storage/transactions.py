@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 from domain.model import Principal
 from domain.store import EventWrites
@@ -50,6 +51,7 @@ class SqlWriteTx:
         self.events = events
         self.idempotency = SqlIdempotencyWrites(session, principal, read_time)
         self.read = SqlReadTx(session, log_id)
+        self._session = session
         self._read_time = read_time
         self._now: datetime | None = None
         self._callbacks: list[Callable[[], None]] = []
@@ -59,6 +61,10 @@ class SqlWriteTx:
         if self._now is None:
             self._now = await self._read_time()
         return self._now
+
+    async def driver(self) -> Any:
+        """Return the driver's connection, for what writes in the same transaction on its own."""
+        return await self._session.driver()
 
     def after_commit(self, callback: Callable[[], None], /) -> None:
         """Call back once the transaction is committed; not if it fails."""

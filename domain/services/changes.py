@@ -64,7 +64,7 @@ class RunChanges:
             )
         )
         if not run.held:
-            await self._queue.submit(tx, run.id)
+            await self._queue.submit(tx, run)
 
     async def save(
         self, tx: WriteTx, before: RunState, transition: Transition, contents: Mapping[str, bytes] | None = None
@@ -104,9 +104,9 @@ class RunChanges:
     async def _dispatch(self, tx: WriteTx, before: Run, after: Run) -> None:
         """Tell the queue what the run needs next."""
         if after.deadline is not None and after.deadline != before.deadline and after.status not in FINAL:
-            await self._queue.submit(tx, after.id, at=after.deadline)
+            await self._queue.submit(tx, after, at=after.deadline)
         if after.status in WORKING and after.owner is None and not after.held:
-            await self._queue.submit(tx, after.id)
+            await self._queue.submit(tx, after)
         ended = after.status in FINAL or after.status is RunStatus.CANCELLING
         if before.owner is not None and before.status is not after.status and ended:
             tx.after_commit(partial(self._queue.cancel, after.id))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from domain import commands as c
-from domain.errors import NotClaimableError, NotFoundError, StaleAttemptError
-from domain.fold import RunState
+from domain.errors import NotClaimableError, NotFoundError, StaleAttemptError, StoreError
+from domain.fold import RunState, with_run
 from domain.lifecycle import decide, decide_all
-from domain.model import ENGINE, Artifact, DecisionKind, Task
+from domain.model import ENGINE, Artifact, DecisionKind, RunStatus, Task
 from domain.ports import Round
 from domain.services.changes import RunChanges, lock_run
 from domain.store import Store
@@ -36,12 +36,14 @@ class Assignment:
         state: The run after the claim.
         rounds: Earlier versions of the plan with the feedback that sent them back, oldest first.
         attempt: The claim's number: what the worker writes counts only while no other claim came after.
+        lease: How long the claim counts from each report or renewal on; None lasts as long as the worker's process.
     """
 
     task: Task
     state: RunState
     rounds: Sequence[Round]
     attempt: int
+    lease: timedelta | None
 
     @property
     def run_id(self) -> str:
@@ -61,17 +63,34 @@ class WorkService:
         async with self._store.write(ENGINE) as tx:
             await tx.runs.expire_leases(await tx.now())
 
-    async def claimable(self, limit: int) -> Sequence[str]:
-        """Return the runs that need a worker, by priority and then age."""
+    async def claimable(self, limit: int, teams: Collection[str] | None = None) -> Sequence[str]:
+        """Return the runs that need a worker, of these teams or any, by priority and then age."""
         async with self._store.write(ENGINE) as tx:
-            return await tx.runs.claimable(await tx.now(), limit)
+            return await tx.runs.claimable(await tx.now(), limit, teams)
+
+    async def renew(self, owner: str, lease: timedelta) -> Mapping[str, RunStatus]:
+        """Renew the leases of a worker; return the runs that are still its own, and their status."""
+        async with self._store.write(ENGINE) as tx:
+            return await tx.runs.renew(owner, await tx.now() + lease)
 
     async def expire_due(self, limit: int) -> int:
-        """Do what the deadlines that have come ask for; return how many runs were due."""
+        """Do what the deadlines that have come ask for; return how many runs were due.
+
+        Raises:
+            ExceptionGroup: Some could not be expired; the others were.
+        """
         async with self._store.write(ENGINE) as tx:
             due = await tx.runs.due(await tx.now(), limit)
+        failures: list[Exception] = []
         for run_id in due:
-            await self._expire(run_id)
+            try:
+                await self._expire(run_id)
+            except StoreError:
+                raise
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("runs could not be expired", failures)
         return len(due)
 
     async def next_deadline(self) -> tuple[datetime, timedelta] | None:
@@ -80,7 +99,7 @@ class WorkService:
             deadline = await tx.runs.next_deadline()
             return None if deadline is None else (deadline, deadline - await tx.now())
 
-    async def claim(self, run_id: str, *, owner: str, lease_until: datetime | None) -> Assignment | None:
+    async def claim(self, run_id: str, *, owner: str, lease: timedelta | None) -> Assignment | None:
         """Take a run; None when it needs no worker (any more).
 
         A run whose work was lost too often is failed instead (WORKER_LOST).
@@ -88,7 +107,9 @@ class WorkService:
         async with self._store.write(ENGINE) as tx:
             try:
                 before = await lock_run(tx, run_id)
-                transition = decide(before, c.Claim(owner=owner, lease_until=lease_until), await tx.now())
+                now = await tx.now()
+                claim = c.Claim(owner=owner, lease_until=None if lease is None else now + lease)
+                transition = decide(before, claim, now)
             except (NotFoundError, NotClaimableError):
                 return None
             run = await self._changes.save(tx, before, transition)
@@ -103,7 +124,7 @@ class WorkService:
                 if decision.kind is DecisionKind.CHANGES_REQUESTED
             }
             rounds = [Round(plan=plan, feedback=feedback[plan.version]) for plan in plans if plan.version in feedback]
-            return Assignment(task=task, state=transition.state, rounds=rounds, attempt=run.attempt)
+            return Assignment(task=task, state=transition.state, rounds=rounds, attempt=run.attempt, lease=lease)
 
     async def report(
         self, assignment: Assignment, commands: Sequence[c.WorkerCommand], contents: Mapping[str, bytes] | None = None
@@ -126,7 +147,11 @@ class WorkService:
             before = await tx.runs.lock(run_id)
             if before is None or before.run.owner is None or before.run.attempt != assignment.attempt:
                 raise StaleAttemptError(f"Attempt {assignment.attempt} no longer has run {run_id}.")
-            transition = decide_all(before, commands, await tx.now())
+            now = await tx.now()
+            transition = decide_all(before, commands, now)
+            if assignment.lease is not None and transition.state.run.owner is not None:
+                renewed = with_run(transition.state, lease_until=now + assignment.lease)
+                transition = replace(transition, state=renewed)
             await self._changes.save(tx, before, transition, contents)
             return transition.state
 

@@ -61,6 +61,6 @@ async def world(database_url: str) -> AsyncIterator[World]:
         clock=clock,
         on_commit=delivered.append,
         settings=SqliteSettings(synchronous="NORMAL"),
-        postgres=PostgresSettings(own_clock=False, alone=False),
+        postgres=PostgresSettings(own_clock=False),
     ) as store:
         yield World(store, clock, delivered)

@@ -18,8 +18,6 @@ from domain.lifecycle import create
 from domain.model import ANONYMOUS, ENGINE, Task
 from domain.store import AllScope, RunScope, Store
 from storage.arrivals import BATCH
-from storage.errors import StorageError
-from storage.postgres import PostgresSettings
 from storage.store import open_store
 from storage.tables import arrivals
 from tests.backing import PostgresServer
@@ -27,7 +25,6 @@ from tests.contract.cutting import Cut, wire
 from tests.contract.world import NOON, SetClock, run, task, task_event
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-TOGETHER = PostgresSettings(alone=False)
 
 SEQUENCE_AND_WAIT = """
 import sys
@@ -50,7 +47,7 @@ async def _stores(url: str, number: int) -> AsyncIterator[Sequence[Store]]:
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(
-                open_store(url, clock=SetClock(), on_commit=lambda _: None, postgres=TOGETHER)
+                open_store(url, clock=SetClock(), on_commit=lambda _: None)
             )
             for _ in range(number)
         ]
@@ -186,17 +183,6 @@ async def test_a_run_that_is_deleted_takes_the_events_along_that_have_no_place_y
         async with store.read(ANONYMOUS) as tx:
             assert await tx.events.after(RunScope(born.state.run.id), 0, limit=10) == []
             assert len(await tx.events.after(AllScope(), 0, limit=10)) == 1
-
-
-async def test_only_one_process_serves_from_a_database(database_url: str) -> None:
-    async def serve() -> None:
-        async with open_store(database_url, clock=SetClock(), on_commit=lambda _: None):
-            pass
-
-    async with open_store(database_url, clock=SetClock(), on_commit=lambda _: None):
-        with pytest.raises(StorageError, match="Another process serves from the database contract; stop it first"):
-            await serve()
-    await serve()
 
 
 async def test_a_database_that_restarts_is_found_again(database_url: str, postgres: PostgresServer) -> None:

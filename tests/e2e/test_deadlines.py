@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graph import bootstrap
+from graph import backend
 from tests.e2e.client import Api
 from tests.e2e.server import serving
 from tests.e2e.work import awaiting, new_run, new_task
@@ -75,7 +75,7 @@ async def test_a_decision_after_the_deadline_counts_as_late_before_the_run_is_cl
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(bootstrap, "SystemClock", lambda: clock)
+    monkeypatch.setattr(backend, "SystemClock", lambda: clock)
     async with serving(tmp_path) as served:
         api = served.api
         run = await awaiting(api, await new_task(api, approvalTimeout=600))

@@ -106,7 +106,7 @@ async def test_a_database_that_can_not_be_read_hides_only_what_it_would_tell(
         raise StoreError("The database is damaged.")
 
     async with serving(tmp_path) as served:
-        monkeypatch.setattr(served.application.store, "read", refuse)
+        monkeypatch.setattr(served.application.backend.store, "read", refuse)
         read = await scrape(served.api)
         assert read["mgx_store_readable"] == 0
         assert "mgx_runs_waiting" not in read

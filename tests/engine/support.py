@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from domain.crew import WorkEngine
 from domain.errors import InvalidInputError, TeamError
 from domain.events import Event, EventType
 from domain.executor import Executor
@@ -27,8 +28,11 @@ from domain.services.tasks import TaskService
 from domain.services.work import WorkService
 from domain.signals import Signal, StepFinished, StepStarted
 from domain.store import RunScope, Store
+from domain.worker import Worker
 from graph.clock import SystemClock
 from storage.bell import open_bell
+from storage.postgres_schema import postgres_url
+from storage.queue import open_queue
 from storage.store import open_store
 
 Execute: TypeAlias = Callable[[ExecutionContext], AsyncIterator[Signal]]
@@ -86,7 +90,7 @@ class Engine:
 
     store: Store
     feed: Feed
-    runner: Runner
+    work: WorkEngine
     tasks: TaskService
     runs: RunService
     metrics: MetricService
@@ -130,9 +134,11 @@ async def open_engine(
     silence: float = 60.0,
     owner: str = "worker",
     working: bool = True,
+    lease: timedelta = timedelta(seconds=30),
+    shutdown_grace: float = 0.0,
 ) -> AsyncGenerator[Engine]:
     teams = teams or ScriptedTeams(script=Script())
-    clock, ids, runner = SystemClock(), IdFactory(), Runner(slots=slots)
+    clock, ids, url = SystemClock(), IdFactory(), database_url(path)
     async with AsyncExitStack() as stack:
         bell = await stack.enter_async_context(open_bell())
 
@@ -140,9 +146,16 @@ async def open_engine(
             feed.publish(events)
             bell.ring(events[-1].pos)
 
-        store = await stack.enter_async_context(open_store(database_url(path), clock=clock, on_commit=deliver))
+        store = await stack.enter_async_context(open_store(url, clock=clock, on_commit=deliver))
         feed = Feed(store, bell, clock)
         await stack.enter_async_context(feed.serve())
+        server = postgres_url(url)
+        runner: WorkEngine
+        if server is None:
+            runner = Runner(slots=slots, grace=shutdown_grace)
+        else:
+            worker = Worker(slots=slots, lease=lease, grace=shutdown_grace)
+            runner = await stack.enter_async_context(open_queue(server, worker))
         changes = RunChanges(runner)
         work = WorkService(store, changes)
         executor = Executor(
@@ -151,6 +164,7 @@ async def open_engine(
             ids,
             clock,
             owner=owner,
+            lease=None if server is None else lease,
             stop_grace=timedelta(seconds=grace),
             silence=timedelta(seconds=silence),
             max_artifact_bytes=1000,
@@ -161,7 +175,7 @@ async def open_engine(
         yield Engine(
             store=store,
             feed=feed,
-            runner=runner,
+            work=runner,
             tasks=TaskService(store, runner, teams, ids, default_team="script"),
             runs=RunService(store, changes, teams, ids, cancel_grace=timedelta(seconds=grace)),
             metrics=MetricService(store, changes, ids),

@@ -1,0 +1,70 @@
+"""How a process of ours runs until it is told to end, and then ends in any case."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from typing import Final
+
+from uvicorn.loops.auto import auto_loop_factory
+
+from graph.commands.command import CommandError
+from graph.commands.flags import read_settings
+from graph.logs import configure_logging
+from graph.serving import ListenError
+from graph.settings import Settings
+from storage.errors import StorageError
+from teams.errors import TeamSetupError
+
+_log = logging.getLogger(__name__)
+
+_LEFTOVER_SECONDS: Final = 3.0
+"""How long what teams left running may take to end, once everything of ours is closed."""
+
+
+def run_process(arguments: Namespace, work: Callable[[Settings], Coroutine[None, None, None]]) -> int:
+    """Read the settings and do something until SIGTERM or SIGINT.
+
+    Raises:
+        CommandError: It can't begin.
+    """
+    settings = read_settings(arguments)
+    configure_logging(settings.log_level, settings.log_format)
+    sys.path += [folder for folder in settings.team_path.split(os.pathsep) if folder]
+    gc.freeze()  # what is imported by now stays; the collector need not look through it while we work
+    # What ends a process in an orderly way should do so before and after its work as well.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner, _leaving_in_any_case():
+            runner.run(work(settings))
+    except KeyboardInterrupt:
+        return 0
+    except (ListenError, TeamSetupError, StorageError) as error:
+        raise CommandError(str(error)) from error
+    return 0
+
+
+@contextmanager
+def _leaving_in_any_case() -> Generator[None]:
+    """End the process soon after the block, also when a team's task ignores its cancel or its thread goes on."""
+    try:
+        yield
+    finally:
+        timer = threading.Timer(_LEFTOVER_SECONDS, _leave)
+        timer.daemon = True
+        timer.start()
+
+
+def _leave() -> None:
+    _log.warning("a team's work does not end; the process leaves without waiting for it")
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
