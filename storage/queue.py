@@ -52,7 +52,7 @@ _BACKOFF: Final = (0.1, 0.5, 1.0)
 """Seconds between attempts to fetch jobs again."""
 
 _CONNECTIONS: Final = 4
-_OPTIONS: Final = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+_OPTIONS: Final = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=5000"
 
 
 class SharedQueue:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -90,7 +90,8 @@ class Engine:
 
     store: Store
     feed: Feed
-    work: WorkEngine
+    queue: WorkEngine
+    work: WorkService
     tasks: TaskService
     runs: RunService
     metrics: MetricService
@@ -136,6 +137,7 @@ async def open_engine(
     working: bool = True,
     lease: timedelta = timedelta(seconds=30),
     shutdown_grace: float = 0.0,
+    queues: Collection[str] | None = None,
 ) -> AsyncGenerator[Engine]:
     teams = teams or ScriptedTeams(script=Script())
     clock, ids, url = SystemClock(), IdFactory(), database_url(path)
@@ -154,7 +156,7 @@ async def open_engine(
         if server is None:
             runner = Runner(slots=slots, grace=shutdown_grace)
         else:
-            worker = Worker(slots=slots, lease=lease, grace=shutdown_grace)
+            worker = Worker(slots=slots, lease=lease, grace=shutdown_grace, teams=queues)
             runner = await stack.enter_async_context(open_queue(server, worker))
         changes = RunChanges(runner)
         work = WorkService(store, changes)
@@ -175,7 +177,8 @@ async def open_engine(
         yield Engine(
             store=store,
             feed=feed,
-            work=runner,
+            queue=runner,
+            work=work,
             tasks=TaskService(store, runner, teams, ids, default_team="script"),
             runs=RunService(store, changes, teams, ids, cancel_grace=timedelta(seconds=grace)),
             metrics=MetricService(store, changes, ids),
