@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,12 +21,21 @@ from pwd import getpwnam
 from signal import SIGKILL, SIGQUIT, Signals
 from typing import Any, Final, TypeVar
 
+import psycopg
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+KEPT: Final = ("alembic_version", "log")
+"""Tables of ours whose rows come with the schema."""
 
 START_SECONDS: Final = 30
 STOP_SECONDS: Final = 30
 _TRIES: Final = 5
+_EMPTY: Final = """
+    SELECT CASE relkind WHEN 'r' THEN format('DELETE FROM %%I', relname)
+                        ELSE format('SELECT setval(%%L, 1, false)', oid::regclass) END
+    FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S') AND relname <> ALL (%s)
+"""
 
 
 class Backing(ABC):
@@ -131,6 +140,17 @@ class PostgresServer(Backing):
         finally:
             self.start()
             self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def empty(self, database: str, *, but: Collection[str]) -> None:
+        """Delete all rows of a database but those of some tables, and let its sequences begin again.
+
+        Far quicker than TRUNCATE, which makes new files for every table and index.
+        """
+        with psycopg.connect(self.url(database)) as connection:
+            # Without triggers and foreign keys the order of the tables is of no matter.
+            connection.execute("SET session_replication_role = replica")
+            for (statement,) in connection.execute(_EMPTY, [list(but)]).fetchall():
+                connection.execute(statement)
 
     def _command(self, port: int) -> Sequence[str | Path]:
         settings = {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import make_url
 
 from domain.events import Event
@@ -14,8 +16,7 @@ from storage.migrate import migrate
 from storage.postgres import PostgresSettings
 from storage.postgres_schema import migrate_postgres
 from storage.store import SqliteSettings, open_store
-from storage.tables import log, metadata, postgres_metadata
-from tests.backing import PostgresServer
+from tests.backing import KEPT, PostgresServer
 from tests.contract.world import SetClock, World
 
 
@@ -34,26 +35,48 @@ def migrated_database(_postgres_of_session: PostgresServer) -> str:
         _postgres_of_session.sql(f'CREATE DATABASE "{name}" TEMPLATE template0')
     url = _postgres_of_session.url("contract", driver="psycopg")
     migrate_postgres(make_url(url))
+    _postgres_of_session.sql('CREATE DATABASE "contract-shared" TEMPLATE contract')
     return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the URL of an empty database."""
-    if request.param == "sqlite":
-        path: Path = request.getfixturevalue("tmp_path") / "mgx.db"
-        return f"sqlite+aiosqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), path)}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    url: str = request.getfixturevalue("migrated_database")
-    tables = [*metadata.tables.values(), *postgres_metadata.tables.values()]
-    emptied = ", ".join(table.name for table in tables if table is not log)
-    server.sql(f"TRUNCATE {emptied} RESTART IDENTITY", "contract")
-    return url
+    return _empty_database(request, tmp_path, "contract")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"], scope="module")
+def database_url_of_module(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the URL of a database that is empty when the module's tests begin."""
+    return _empty_database(request, tmp_path_factory.mktemp("module"), "contract-shared")
 
 
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[World]:
     """Yield an open, empty store."""
+    async with _open(database_url) as world:
+        yield world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_world(database_url_of_module: str) -> AsyncIterator[World]:
+    """Yield an open store for tests that keep to tenants of their own."""
+    async with _open(database_url_of_module) as world:
+        yield world
+
+
+def _empty_database(request: pytest.FixtureRequest, folder: Path, name: str) -> str:
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), folder / 'mgx.db')}"
+    server: PostgresServer = request.getfixturevalue("_postgres_of_session")
+    request.getfixturevalue("migrated_database")
+    server.start()
+    server.empty(name, but=KEPT)
+    return server.url(name, driver="psycopg")
+
+
+@asynccontextmanager
+async def _open(database_url: str) -> AsyncIterator[World]:
     clock = SetClock()
     delivered: list[Sequence[Event]] = []
     async with open_store(

@@ -13,6 +13,7 @@ from tests.contract.lists import KEYS, LISTS, Filled, Make
 from tests.contract.world import World
 
 every_list = pytest.mark.parametrize("make", LISTS.values(), ids=LISTS.keys())
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 some = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -36,29 +37,31 @@ async def _walk(world: World, of: Filled, size: int, *, backward: bool) -> list[
 @every_list
 @some
 @given(keys=KEYS, size=st.integers(1, 4))
-async def test_walking_a_list_yields_exactly_the_list(world: World, make: Make, keys: list[Any], size: int) -> None:
-    of = await make(world)
+async def test_walking_a_list_yields_exactly_the_list(
+    shared_world: World, make: Make, keys: list[Any], size: int
+) -> None:
+    of = await make(shared_world)
     rows = await of.fill(keys)
 
-    assert await _walk(world, of, size, backward=False) == rows
-    assert await _walk(world, of, size, backward=True) == rows
+    assert await _walk(shared_world, of, size, backward=False) == rows
+    assert await _walk(shared_world, of, size, backward=True) == rows
 
 
 @every_list
 @some
 @given(keys=KEYS, data=st.data())
 async def test_a_page_is_exactly_the_part_asked_for_and_says_what_is_beyond_it(
-    world: World, make: Make, keys: list[Any], data: st.DataObject
+    shared_world: World, make: Make, keys: list[Any], data: st.DataObject
 ) -> None:
-    of = await make(world)
+    of = await make(shared_world)
     rows = await of.fill(keys)
-    cursors = (await _page(world, of, limit=100)).cursors
+    cursors = (await _page(shared_world, of, limit=100)).cursors
     place = st.none() | st.integers(0, len(rows) - 1) if rows else st.none()
     after, before = data.draw(place), data.draw(place)
     limit, backward = data.draw(st.integers(1, 4)), data.draw(st.booleans())
 
     page = await _page(
-        world,
+        shared_world,
         of,
         limit=limit,
         backward=backward,
@@ -86,14 +89,14 @@ async def test_a_page_is_exactly_the_part_asked_for_and_says_what_is_beyond_it(
 @some
 @given(keys=KEYS, added=KEYS, size=st.integers(1, 3))
 async def test_what_is_added_on_the_way_comes_where_it_belongs_and_never_twice(
-    world: World, make: Make, keys: list[Any], added: list[Any], size: int
+    shared_world: World, make: Make, keys: list[Any], added: list[Any], size: int
 ) -> None:
-    of = await make(world)
+    of = await make(shared_world)
     expected = await of.fill(keys)
     found: list[Any] = []
     cursor, goes_on = None, True
     while goes_on:
-        page = await _page(world, of, limit=size, after=cursor)
+        page = await _page(shared_world, of, limit=size, after=cursor)
         found += page.items
         goes_on, cursor = page.has_next, page.cursors[-1] if page.cursors else None
         if added and goes_on:
@@ -105,15 +108,15 @@ async def test_what_is_added_on_the_way_comes_where_it_belongs_and_never_twice(
 
 
 @every_list
-async def test_a_list_that_is_empty_has_an_empty_page(world: World, make: Make) -> None:
-    of = await make(world)
-    assert await _page(world, of, limit=1, count=True) == Page(items=[], cursors=[], total=0)
-    assert await _page(world, of, limit=1, backward=True) == Page(items=[], cursors=[])
+async def test_a_list_that_is_empty_has_an_empty_page(shared_world: World, make: Make) -> None:
+    of = await make(shared_world)
+    assert await _page(shared_world, of, limit=1, count=True) == Page(items=[], cursors=[], total=0)
+    assert await _page(shared_world, of, limit=1, backward=True) == Page(items=[], cursors=[])
 
 
 @every_list
-async def test_total_is_counted_only_where_it_is_asked_for(world: World, make: Make) -> None:
-    of = await make(world)
+async def test_total_is_counted_only_where_it_is_asked_for(shared_world: World, make: Make) -> None:
+    of = await make(shared_world)
     await of.fill([1, 2, 3])
-    assert (await _page(world, of, limit=1)).total is None
-    assert (await _page(world, of, limit=1, count=True)).total == 3
+    assert (await _page(shared_world, of, limit=1)).total is None
+    assert (await _page(shared_world, of, limit=1, count=True)).total == 3

@@ -177,4 +177,15 @@ async def serve(
             yield Server(transport, world, port, running, http)
     finally:
         transport.shutdown.begin()
-        await running.shutdown()
+        await _end(running)
+
+
+async def _end(server: uvicorn.Server) -> None:
+    """Do what `uvicorn.Server.shutdown` does, without its pause of 0.1 s."""
+    for listener in server.servers:
+        listener.close()
+    for connection in list(server.server_state.connections):
+        connection.shutdown()
+    async with asyncio.timeout(10):
+        while server.server_state.connections or server.server_state.tasks:
+            await asyncio.sleep(0.001)
