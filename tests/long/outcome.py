@@ -53,7 +53,7 @@ class Outcome:
         return "\n".join(
             [
                 json.dumps(self.figures, indent=2),
-                *self.dumps[:5],
+                *self.dumps[:3],
                 *self.violations[:50],
                 *(goal.line() for goal in self.goals),
                 f"{len(self.violations)} violations, seed {self.seed}",
@@ -80,7 +80,12 @@ def run_program(parser: ArgumentParser, play: Callable[[Namespace, Path], Awaita
     """
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--json", type=Path, default=None, help="write the figures here as well")
-    parser.add_argument("--keep", type=Path, default=None, help="keep the logs of all processes in this folder")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        default=None,
+        help="keep the logs of all processes, and what is known of runs with violations, in this folder",
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) if args.keep is None else args.keep
@@ -90,6 +95,8 @@ def run_program(parser: ArgumentParser, play: Callable[[Namespace, Path], Awaita
             return await play(args, folder)
 
         outcome = asyncio.run(main())
+    if args.keep is not None:
+        (folder / "dumps.txt").write_text("\n\n".join(outcome.dumps))
     print(outcome.report())
     if args.json is not None:
         args.json.write_text(json.dumps(outcome.result(), indent=2))

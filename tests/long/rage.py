@@ -7,7 +7,7 @@ What strikes, and what is struck, is the caller's: this uses the public API alon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias
@@ -31,6 +31,10 @@ Reached: TypeAlias = Callable[[float], Awaitable[None]]
 
 Strike: TypeAlias = Callable[[Reached], Coroutine[Any, Any, None]]
 """Strikes all blows, spread over the runs."""
+
+
+Rule: TypeAlias = Callable[[Story], Iterable[str]]
+"""Says what is wrong with a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +103,20 @@ class Rage:
             async with asyncio.timeout(CURTAIN_SECONDS):
                 await observing
 
-    async def judge(self) -> Judgement:
-        """Read what the servers say now, and compare it with everything that was seen."""
+    async def judge(self, *rules: Rule, is_odd: Callable[[Story], bool] = lambda _: False) -> Judgement:
+        """Read what the servers say now, and compare it with everything that was seen.
+
+        Args:
+            rules: Further ones that each run must keep.
+            is_odd: Tells of a run that broke no promise whether somebody may want to look at it.
+        """
         violations, dumps = list(self._people.complaints), []
         log = await read_log(self._api, self._start)
         for story in self._people.stories:
             await read_story(self._api, story)
             complaints = [*check_story(story), *await check_artifacts(self._api, story)]
-            if complaints:
+            complaints += [complaint for rule in rules for complaint in rule(story)]
+            if complaints or is_odd(story):
                 violations += [f"{complaint} (run {story.run_id})" for complaint in complaints]
                 dumps.append(dump(story))
         violations += check_legs("the observer of everything", self._observed, log)

@@ -1,0 +1,28 @@
+"""What a cluster must stand, in small; `tests/long` has the same at full size."""
+
+from pathlib import Path
+
+from tests.long.cluster import Layout
+from tests.long.cluster_storm import Size, storm
+from tests.long.races import Size as Races
+from tests.long.races import race
+from tests.long.rage import Load
+from tests.long.upgrade import Size as Upgrades
+from tests.long.upgrade import upgrade
+
+SMALL = Layout(workers=2)
+
+
+async def test_every_promise_is_kept_while_a_process_is_killed_and_one_is_frozen(tmp_path: Path) -> None:
+    outcome = await storm(Size(Load(runs=8, at_once=8), kills=2, freezes=1), SMALL, tmp_path)
+    assert not outcome.violations, outcome.report()
+
+
+async def test_decisions_at_different_processes_have_one_winner(tmp_path: Path) -> None:
+    outcome = await race(Races(races=12, at_once=12), SMALL, tmp_path)
+    assert not outcome.violations, outcome.report()
+
+
+async def test_an_upgrade_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    outcome = await upgrade(Upgrades(events=300, kills=1), tmp_path)
+    assert not outcome.violations, outcome.report()
