@@ -1,15 +1,19 @@
 """Runs commands as a user does, and asks the API what they did."""
 
 import asyncio
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
+from graph.cli import main
 from graph.client import Client
 from graph.commands.operations import run_events
 from tests.servers import MGX, Server, environment
@@ -39,6 +43,15 @@ def mgx(*arguments: str, cwd: Path, **env: str) -> Finished:
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def mgx_inside(*arguments: str, cwd: Path, **env: str) -> Finished:
+    """Run a command like `mgx`, in this process: quicker, for all that leave a process as they found it."""
+    out, err = StringIO(), StringIO()
+    there = patch.dict(os.environ, environment(cwd, env), clear=True)
+    with chdir(cwd), there, redirect_stdout(out), redirect_stderr(err):
+        code = main(arguments)
+    return Finished(code, out.getvalue(), err.getvalue())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.cli.support import Finished, api, assert_one_line, create_run, find_run, mgx, run_waiting, until
+from tests.cli.support import Finished, api, assert_one_line, create_run, find_run, mgx, mgx_inside, run_waiting, until
 from tests.servers import Server, running_server, start_server
 
 QUICK: Final[dict[str, Any]] = {"steps": 2, "stepSeconds": 0, "planSeconds": 0, "artifactsPerStep": 1}
@@ -74,7 +74,7 @@ def test_a_backup_under_load_is_a_prefix_of_the_log_and_its_runs_go_on(tmp_path:
         with working(server):
             for _ in range(5):
                 create_run(server, auto_approve=True, **QUICK)
-            assert mgx("db", "backup", str(backup), cwd=tmp_path).code == 0
+            assert mgx_inside("db", "backup", str(backup), cwd=tmp_path).code == 0
         cursor = api(server, "{ eventCursor }")["eventCursor"]
         server.kill()
 
@@ -86,7 +86,7 @@ def test_a_backup_under_load_is_a_prefix_of_the_log_and_its_runs_go_on(tmp_path:
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("backup.db")] == ["backup.db"]
 
     assert mgx("db", "restore", str(backup), cwd=elsewhere).code == 0
-    checked = mgx("db", "check", "--all", cwd=elsewhere)
+    checked = mgx_inside("db", "check", "--all", cwd=elsewhere)
     assert (checked.code, "states: no problems in" in checked.out) == (0, True), checked
     with running_server(elsewhere) as server:
         until(server, busy, "COMPLETION")
@@ -98,40 +98,40 @@ def test_a_backup_under_load_is_a_prefix_of_the_log_and_its_runs_go_on(tmp_path:
         query = {"query": f'{{ events(after: "{cursor}") {{ nodes {{ id }} }} }}'}
         answer = httpx.post(f"{server.url}/graphql", json=query).json()
         assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
-    assert mgx("db", "check", "--all", cwd=elsewhere).code == 0
+    assert mgx_inside("db", "check", "--all", cwd=elsewhere).code == 0
 
 
 def test_a_backup_overwrites_nothing(tmp_path: Path) -> None:
-    assert mgx("migrate", cwd=tmp_path).code == 0
+    assert mgx_inside("migrate", cwd=tmp_path).code == 0
     (tmp_path / "notes.txt").write_text("mine")
-    assert "notes.txt exists" in refused(mgx("db", "backup", "notes.txt", cwd=tmp_path))
+    assert "notes.txt exists" in refused(mgx_inside("db", "backup", "notes.txt", cwd=tmp_path))
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
     for command in ("backup", "restore"):
-        assert "no database" in refused(mgx("db", command, "file.db", cwd=tmp_path))
-    assert "no database" in refused(mgx("db", "check", cwd=tmp_path))
+        assert "no database" in refused(mgx_inside("db", command, "file.db", cwd=tmp_path))
+    assert "no database" in refused(mgx_inside("db", "check", cwd=tmp_path))
     assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == []
 
 
 def test_a_restore_is_refused_while_a_server_has_the_database(tmp_path: Path) -> None:
     server = start_server(tmp_path)
-    assert mgx("db", "backup", "backup.db", cwd=tmp_path).code == 0
-    assert "stop it first" in refused(mgx("db", "restore", "backup.db", cwd=tmp_path))
+    assert mgx_inside("db", "backup", "backup.db", cwd=tmp_path).code == 0
+    assert "stop it first" in refused(mgx_inside("db", "restore", "backup.db", cwd=tmp_path))
     assert server.stop() == 0
-    assert mgx("db", "restore", "backup.db", cwd=tmp_path).code == 0
+    assert mgx_inside("db", "restore", "backup.db", cwd=tmp_path).code == 0
 
 
 def test_what_a_restore_replaces_is_kept(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         first = create_run(server, auto_approve=True, **QUICK)
         until(server, first, "COMPLETION")
-        assert mgx("db", "backup", "backup.db", cwd=tmp_path).code == 0
+        assert mgx_inside("db", "backup", "backup.db", cwd=tmp_path).code == 0
         second = create_run(server, auto_approve=True, **QUICK)
         until(server, second, "COMPLETION")
         server.kill()  # its last commits are in the -wal
-    done = mgx("db", "restore", "backup.db", cwd=tmp_path)
+    done = mgx_inside("db", "restore", "backup.db", cwd=tmp_path)
     assert done.code == 0, done
     (replaced,) = [path for path in tmp_path.glob("mgx.db.replaced-*") if path.suffix.endswith("Z")]
     assert str(replaced) in done.out
@@ -147,19 +147,19 @@ def test_what_a_restore_replaces_is_kept(tmp_path: Path) -> None:
     ],
 )
 def test_only_a_backup_of_ours_is_restored(tmp_path: Path, content: bytes, said: str) -> None:
-    assert mgx("migrate", cwd=tmp_path).code == 0
+    assert mgx_inside("migrate", cwd=tmp_path).code == 0
     before = (tmp_path / "mgx.db").read_bytes()
     (tmp_path / "backup.db").write_bytes(content)
-    assert said in refused(mgx("db", "restore", "backup.db", cwd=tmp_path))
+    assert said in refused(mgx_inside("db", "restore", "backup.db", cwd=tmp_path))
     assert (tmp_path / "mgx.db").read_bytes() == before
     assert not list(tmp_path.glob("*.part"))
 
 
 def test_a_backup_of_a_newer_version_is_not_restored(tmp_path: Path) -> None:
-    assert mgx("migrate", cwd=tmp_path).code == 0
-    assert mgx("db", "backup", "backup.db", cwd=tmp_path).code == 0
+    assert mgx_inside("migrate", cwd=tmp_path).code == 0
+    assert mgx_inside("db", "backup", "backup.db", cwd=tmp_path).code == 0
     rows(tmp_path / "backup.db", "UPDATE alembic_version SET version_num = '9999'")
-    assert "newer version" in refused(mgx("db", "restore", "backup.db", cwd=tmp_path))
+    assert "newer version" in refused(mgx_inside("db", "restore", "backup.db", cwd=tmp_path))
 
 
 def lose_an_event(path: Path) -> None:
@@ -207,9 +207,9 @@ def test_a_check_finds_what_is_wrong(
 ) -> None:
     with closing(sqlite3.connect(finished_database)) as source, closing(sqlite3.connect(tmp_path / "mgx.db")) as copy:
         source.backup(copy)
-    assert mgx("db", "check", cwd=tmp_path).code == 0
+    assert mgx_inside("db", "check", cwd=tmp_path).code == 0
     harm(tmp_path / "mgx.db")
-    done = mgx("db", "check", cwd=tmp_path)
+    done = mgx_inside("db", "check", cwd=tmp_path)
     assert (done.code, done.err) == (1, "")
     assert said in done.out
 
@@ -225,4 +225,4 @@ def finished_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_postgresql_is_referred_to_its_own_tools(tmp_path: Path) -> None:
     url = "postgresql+psycopg://mgx@localhost/mgx"
-    assert "pg_dump" in refused(mgx("db", "backup", "backup.db", cwd=tmp_path, MGX_DATABASE_URL=url))
+    assert "pg_dump" in refused(mgx_inside("db", "backup", "backup.db", cwd=tmp_path, MGX_DATABASE_URL=url))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import SECONDS, api, assert_one_line, create_run, mgx, running, until
+from tests.cli.support import SECONDS, api, assert_one_line, create_run, mgx, mgx_inside, running, until
 from tests.servers import Server, running_server, start_server
 
 TEAM = '''
@@ -117,7 +117,7 @@ def test_a_corrupt_database_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    assert mgx("migrate", cwd=tmp_path).code == 0
+    assert mgx_inside("migrate", cwd=tmp_path).code == 0
     with closing(sqlite3.connect(tmp_path / "mgx.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     assert "newer" in refusal(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -260,7 +261,15 @@ async def test_deleting_a_task_by_force_stops_its_runs_and_ends_its_streams(tmp_
         task = await engine.task()
         run = await engine.start(task, auto_approve=True)
         await engine.until(run.id, EventType.PROGRESS)
-        following = asyncio.create_task(engine.until(run.id))
+        attached = asyncio.Event()
+
+        async def follow() -> None:
+            async with aclosing(engine.feed.follow(ANONYMOUS, RunScope(run.id))) as batches:
+                async for _ in batches:
+                    attached.set()
+
+        following = asyncio.create_task(follow())
+        await attached.wait()
         with pytest.raises(InvalidStateError):
             await engine.tasks.delete(ANONYMOUS, task.id, force=False)
         await engine.tasks.delete(ANONYMOUS, task.id, force=True)
