@@ -7,10 +7,16 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks import latency, runs, startup, waiting
+from benchmarks import costs, latency, runs, startup, waiting
 from benchmarks.results import keep, machine
 
-BENCHMARKS = {"latency": latency.measure, "waiting": waiting.measure, "startup": startup.measure, "runs": runs.measure}
+BENCHMARKS = {
+    "latency": latency.measure,
+    "waiting": waiting.measure,
+    "startup": startup.measure,
+    "runs": runs.measure,
+    "costs": costs.measure,
+}
 
 
 def main() -> None:

@@ -15,3 +15,17 @@ def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and of its children, those that are gone among them."""
+    total = 0.0
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        own = int(status.parent.name) == pid
+        if own or int(fields[1]) == pid:
+            total += sum(map(int, fields[11:15] if own else fields[11:13]))
+    return total / os.sysconf("SC_CLK_TCK")

@@ -16,8 +16,8 @@ LogFormat = Literal["auto", "console", "json"]
 IDS: Final = ("request_id", "run_id", "task_id")
 """What a record may say it is about, by itself (`extra`) or by what was being done when it was written."""
 
-# They tell every start, every connection and every job as news.
-_CHATTY: Final = ("alembic", "procrastinate", "uvicorn", "websockets")
+# They tell every start and every connection as news.
+_CHATTY: Final = ("alembic", "uvicorn", "websockets")
 
 
 def configure_logging(level: str, format_: LogFormat) -> None:
@@ -35,6 +35,8 @@ def configure_logging(level: str, format_: LogFormat) -> None:
     if level != "debug":
         for name in _CHATTY:
             logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+        # It tells of a lost database with a traceback for each connection; storage.queue says it in a line.
+        logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 
 
 class _Formatter(logging.Formatter):
