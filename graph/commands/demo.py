@@ -24,8 +24,12 @@ from graph.client import Client
 from graph.commands.child import child_server
 from graph.commands.command import Command, CommandError
 from graph.commands.flags import add_settings, read_settings
+from graph.commands.signals import await_signal
 from graph.commands.story import Story
 from graph.settings import Settings
+
+_LOOK_SECONDS: Final = 0.5
+"""How often we look whether the server still runs."""
 
 
 def _run(arguments: Namespace) -> int:
@@ -98,7 +102,8 @@ def _program() -> str:
 def _serve_on(console: Console, process: subprocess.Popen[str]) -> int:
     try:
         console.print(Text("\nThe server goes on; Ctrl-C ends it.", style="dim"))
-        process.wait()
+        while process.poll() is None:
+            await_signal(_LOOK_SECONDS)
     except KeyboardInterrupt:
         return 0
     raise CommandError("The server has ended.")

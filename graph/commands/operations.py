@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from graph.client import ApiError, Client, Data
 from graph.commands.command import CommandError
+from graph.commands.signals import attentively
 from graph.settings import ClientSettings
 
 _Result = TypeVar("_Result")
@@ -123,6 +124,6 @@ def run_api(operation: Coroutine[Any, Any, _Result], runner: asyncio.Runner | No
         CommandError: Instead of an `ApiError`.
     """
     try:
-        return runner.run(operation) if runner else asyncio.run(operation)
+        return (runner.run if runner else asyncio.run)(attentively(operation))
     except ApiError as error:
         raise CommandError(str(error)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import aclosing, nullcontext
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 from urllib.parse import urljoin
 from urllib.request import urlopen
 
@@ -30,6 +30,7 @@ from graph.commands.show import (
     progress_view,
     status_text,
 )
+from graph.commands.signals import await_input
 
 _Result = TypeVar("_Result")
 
@@ -48,7 +49,18 @@ _REDRAWS: Final = 10  # a second
 _CONNECT_SECONDS: Final = 30
 
 
-class _Choice(Prompt):
+class _Line(Prompt):
+    """A prompt that ends at once for a signal."""
+
+    @classmethod
+    def get_input(cls, console: Console, prompt: TextType, password: bool, stream: TextIO | None = None) -> str:
+        """Show the prompt, and read a line when there is one."""
+        console.print(prompt, end="")
+        await_input()
+        return console.input()
+
+
+class _Choice(_Line):
     """A prompt whose question names its answers itself."""
 
     illegal_choice_message = "[prompt.invalid.choice]Answer a, r or f"
@@ -146,7 +158,7 @@ class Story:
         try:
             match _Choice.ask(question, console=self._console, default="a"):
                 case "f":
-                    return "requestPlanChanges", {"feedback": Prompt.ask("Feedback", console=self._console)}
+                    return "requestPlanChanges", {"feedback": _Line.ask("Feedback", console=self._console)}
                 case choice:
                     return "approveRun", {"approved": choice == "a"}
         except EOFError:

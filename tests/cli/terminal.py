@@ -13,9 +13,6 @@ from pathlib import Path
 from tests.cli.support import SECONDS
 from tests.servers import MGX, environment
 
-PATIENCE = 5.0
-"""Seconds after which a person presses Ctrl-C again."""
-
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x1b]*\x1b\\|\r")
 
 
@@ -47,29 +44,20 @@ class Terminal:
         os.write(self._controller, text.encode())
 
     def leave(self, how: signal.Signals) -> int:
-        """Send a signal, and again where it had no effect, like a person would; return the code at the end.
-
-        Python notices one that comes just before a read blocks only with the next one.
-        """
-        while True:
-            self.process.send_signal(how)
-            while self._says_more(PATIENCE):
-                if not self._read():
-                    return self.process.wait(SECONDS)
+        """Send a signal, and return the code at the end."""
+        self.process.send_signal(how)
+        self.read_rest()
+        return self.process.wait(SECONDS)
 
     def _read(self) -> bool:
         """Wait for more; return whether anything came before the other side was closed."""
-        assert self._says_more(SECONDS), f"The command says nothing more:\n{self.seen}"
+        assert select.select([self._controller], [], [], SECONDS)[0], f"The command says nothing more:\n{self.seen}"
         try:
             more = os.read(self._controller, 65536)
         except OSError:  # EIO: nobody has the other side open any more
             return False
         self._raw += more
         return bool(more)
-
-    def _says_more(self, seconds: float) -> bool:
-        """Wait for more, or for the end of it."""
-        return bool(select.select([self._controller], [], [], seconds)[0])
 
 
 @contextmanager

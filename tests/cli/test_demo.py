@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from storage.database import owned
 from tests.cli.support import assert_one_line, mgx
 from tests.cli.terminal import on_a_terminal
-from tests.servers import running_server
 
 ADDRESS = re.compile(r"GraphiQL\s+(http://127\.0\.0\.1:\d+)/graphiql")
 
@@ -71,7 +71,7 @@ def test_rejecting_ends_the_run_and_not_the_server(tmp_path: Path) -> None:
 
 
 def test_the_database_of_another_server_is_refused_in_one_line(tmp_path: Path) -> None:
-    with running_server(tmp_path):
+    with owned(tmp_path / "mgx.db"):
         demo = mgx("demo", cwd=tmp_path)
     assert demo.code == 1
     assert_one_line(demo.err)
@@ -91,8 +91,8 @@ def test_it_takes_another_port_when_the_usual_one_is_taken(tmp_path: Path) -> No
     with ExitStack() as stack:
         with suppress(OSError):  # whoever has it, it is taken
             stack.enter_context(socket.create_server(("127.0.0.1", 8000)))
-        demo = mgx("demo", cwd=tmp_path, MGX_PORT="")
-    assert demo.code == 0, demo.err
-    address = ADDRESS.search(demo.out)
+        with on_a_terminal("demo", cwd=tmp_path, MGX_PORT="") as demo:
+            address = re.search(r"http://127\.0\.0\.1:(\d+)", demo.read_until("createTask"))
+            assert demo.leave(signal.SIGTERM) == 143
     assert address is not None
-    assert not address[1].endswith(":8000")
+    assert address[1] != "8000"

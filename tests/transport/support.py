@@ -69,7 +69,9 @@ class Server:
     ) -> AsyncIterator["Socket"]:
         url = f"ws://127.0.0.1:{self.port}/graphql"
         page = Origin(origin) if origin else None
-        async with connect(url, subprotocols=[PROTOCOL], origin=page, ping_interval=None) as connection:
+        async with connect(
+            url, subprotocols=[PROTOCOL], origin=page, ping_interval=None, close_timeout=1
+        ) as connection:
             socket = Socket(connection)
             if not raw:
                 await socket.send({"type": "connection_init", "payload": init})
