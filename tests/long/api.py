@@ -10,9 +10,8 @@ from typing import Any
 import httpx
 
 from tests.long.net import Net
-from tests.long.records import Ack, Json
+from tests.long.records import RETRYABLE, Ack, Json
 
-RETRYABLE = frozenset({"BUSY", "TIMEOUT"})
 ANSWER_SECONDS = 30.0
 REST = 0.1
 """Seconds until a client asks again, or connects again, where a server is ending."""

@@ -19,6 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import httpx
+
 from tests.long.cluster import Cluster, Layout, running_cluster
 from tests.long.figures import quantiles
 from tests.long.members import Blow
@@ -48,7 +50,7 @@ class Size:
         crashes: Restarts of PostgreSQL in immediate mode.
         cuts: Connections to PostgreSQL that are cut, by each way of `Cut` in turn.
         bells: Kills of Redis, which is started again at once.
-        silence: Seconds for which Redis is gone at the end.
+        silence: Seconds for which Redis is gone at the end, and then once more with nothing else to do.
     """
 
     load: Load
@@ -80,6 +82,7 @@ async def suffer(size: Size, layout: Layout, folder: Path, *, seed: int | None =
         async with pulse(cluster.apis, http, Random(seed + 6)) as beats:
             await rage.run(partial(_strike, size, cluster, faults, Random(seed + 4)))
             await asyncio.sleep(BACK_SECONDS)  # so that something was heard after the last fault
+        calm = await _listen_in_calm(size, cluster, http, Random(seed + 7))
         await cluster.lose_power()
         pace = Pace(faults.blows, layout.takeover_seconds)
         judgement = await rage.judge(is_odd=pace.is_odd)
@@ -93,7 +96,7 @@ async def suffer(size: Size, layout: Layout, folder: Path, *, seed: int | None =
             },
             "backAfterFault": quantiles(back),
             "eventLatency": quantiles([beat.seconds for beat in beats.beats]),
-            "eventLatencyWithoutBell": quantiles(late),
+            "eventLatencyWithoutBell": {"underLoad": quantiles(late), "inCalm": quantiles(calm)},
             **pace.figures(judgement.stories),
         }
         return Outcome(
@@ -103,7 +106,8 @@ async def suffer(size: Size, layout: Layout, folder: Path, *, seed: int | None =
             figures=own | judgement.figures | cluster.figures(),
             goals=[
                 Goal("seconds until all is back after a fault of the database", BACK_SECONDS, max(back, default=0.0)),
-                Goal("seconds from request to frame without the bell", LATE_SECONDS, max(late, default=0.0)),
+                Goal("seconds from request to frame without the bell, in calm", LATE_SECONDS, max(calm, default=0.0)),
+                Goal("the same under load, p95", LATE_SECONDS, quantiles(late)["p95"]),
             ],
         )
 
@@ -120,6 +124,15 @@ async def _strike(size: Size, cluster: Cluster, faults: _Faults, rng: Random, re
         await fault(cluster, faults, rng)
         await asyncio.sleep(REST_SECONDS + rng.expovariate(1.0))
     await _silence(cluster, faults, size.silence)
+
+
+async def _listen_in_calm(size: Size, cluster: Cluster, http: httpx.AsyncClient, rng: Random) -> list[float]:
+    """Return how long it takes without a bell until an idle process has what another one was told."""
+    await asyncio.to_thread(cluster.redis.kill)
+    async with pulse(cluster.apis, http, rng, pause=1.0, is_mutual=False) as beats:
+        await asyncio.sleep(size.silence)
+    await asyncio.to_thread(cluster.redis.start)
+    return [beat.seconds for beat in beats.beats]
 
 
 async def _crash(cluster: Cluster, faults: _Faults, _: Random) -> None:
@@ -141,7 +154,7 @@ async def _kill_bell(cluster: Cluster, faults: _Faults, _: Random) -> None:
 async def _silence(cluster: Cluster, faults: _Faults, seconds: float) -> None:
     """Have no Redis for a while."""
     since = time.time()
-    faults.blows.append(Blow("SILENCE" if seconds else "BELL", "redis", since))
+    faults.blows.append(Blow("BELL GONE" if seconds else "BELL KILLED", "redis", since))
     await asyncio.to_thread(cluster.redis.kill)
     await asyncio.sleep(seconds)
     faults.silences.append((since, time.time()))

@@ -98,9 +98,9 @@ class Member:
     def complaints(self) -> list[str]:
         """Return what is wrong with how it ended and with what it logged."""
         complaints = [f"SIGTERM ended {self.name} with {code}" for code in self.exit_codes if code]
-        log = self.process.log.read_text()
-        if "Traceback" in log:
-            complaints.append(f"{self.name} logged an error of ours:\n{log[log.index('Traceback') - 500 :][:4000]}")
+        odd = [line for line in self.process.log.read_text().splitlines() if "Traceback" in line]
+        if odd:
+            complaints.append(f"{self.name} logged an error of ours, {len(odd)} times: {odd[0][:500]}")
         return complaints
 
     def _struck(self, kind: str) -> None:

@@ -19,8 +19,8 @@ from tests.long.records import Event, Json
 from tests.long.streams import LostError, SilentError, SocketStream
 from tests.long.subscriber import run_events
 
-PAUSE: Final = 0.1
-"""Seconds between what comes and what is said next."""
+PAUSE: Final = 0.2
+"""Seconds between what comes and what is said next, at most."""
 
 _TASK: Final = """mutation ($name: String!) { createTask(
   input: {name: $name, team: "rehearsal", approvalTimeout: 86400}) { task { id } userErrors { message } } }"""
@@ -66,14 +66,24 @@ class Pulse:
 
 
 @asynccontextmanager
-async def pulse(apis: Sequence[ApiMember], http: httpx.AsyncClient, rng: Random) -> AsyncGenerator[Pulse]:
-    """Have a heartbeat between each process and the next while the block runs."""
+async def pulse(
+    apis: Sequence[ApiMember], http: httpx.AsyncClient, rng: Random, *, pause: float = PAUSE, is_mutual: bool = True
+) -> AsyncGenerator[Pulse]:
+    """Have a heartbeat between each process and the next while the block runs.
+
+    Args:
+        apis: The processes.
+        http: What requests are sent by.
+        rng: Says when.
+        pause: See `PAUSE`.
+        is_mutual: Whether the last one speaks as well, to the first. One who speaks looks at the log more often.
+    """
     found = Pulse()
     async with asyncio.TaskGroup() as group:
-        pairs = zip(apis, [*apis[1:], apis[0]], strict=True)
-        ways = [_Way(speaker, listener, http, rng, found) for speaker, listener in pairs]
+        pairs = list(zip(apis, [*apis[1:], apis[0]], strict=True))
+        ways = [_Way(speaker, listener, http, rng, found) for speaker, listener in pairs[: None if is_mutual else -1]]
         await asyncio.gather(*(way.open() for way in ways))
-        tasks = [group.create_task(work) for way in ways for work in (way.listen(), way.speak())]
+        tasks = [group.create_task(work) for way in ways for work in (way.listen(), way.speak(pause))]
         try:
             yield found
         finally:
@@ -87,6 +97,7 @@ class _Way:
     def __init__(
         self, speaker: ApiMember, listener: ApiMember, http: httpx.AsyncClient, rng: Random, pulse: Pulse
     ) -> None:
+        self._rng = rng
         self._name = f"{speaker.name} to {listener.name}"
         self._api = Api(Net(speaker, http), rng)
         self._listener = listener
@@ -98,7 +109,7 @@ class _Way:
         task = (await self._api.query(_TASK, name=f"Pulse {self._name}"))["createTask"]["task"]
         self._run_id = (await self._api.query(_RUN, task=task["id"]))["createRun"]["run"]["id"]
 
-    async def speak(self) -> None:
+    async def speak(self, pause: float) -> None:
         number = 0.0
         while True:
             number += 1
@@ -107,7 +118,7 @@ class _Way:
             await self._api.query(_SAY, i=self._words(number))
             await heard.wait()
             self._pulse.beats.append(Beat(self._name, said, time.time()))
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self._rng.uniform(0.0, pause))
 
     async def listen(self) -> None:
         subject, after = run_events(self._run_id), None
@@ -125,7 +136,7 @@ class _Way:
                 await asyncio.sleep(REST)
 
     def _words(self, number: float) -> Json:
-        key = f"pulse {self._name} {number:g}"
+        key = f"pulse {self._run_id} {number:g}"
         return {"runId": self._run_id, "metrics": [{"name": "pulse", "value": number}], "idempotencyKey": key}
 
     def _notice(self, event: Event) -> None:

@@ -40,6 +40,7 @@ class Proxy:
         self.port = 0
         self._target = target
         self._pipes: set[_Pipe] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._trap: _Trap | None = None
 
     @property
@@ -71,6 +72,10 @@ class Proxy:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
@@ -86,10 +91,12 @@ class Proxy:
             self._pipes.discard(pipe)
             pipe.reset()
 
-    def reset_all(self) -> None:
+    async def close(self) -> None:
         """Break everything."""
-        for pipe in self._pipes:
-            pipe.reset()
+        while self._serving:
+            for pipe in self._pipes:
+                pipe.reset()
+            await asyncio.wait(self._serving, timeout=0.1)
 
     async def _forth(self, pipe: _Pipe, reader: asyncio.StreamReader) -> None:
         frontend = Frontend()
@@ -134,10 +141,11 @@ class _Pipe:
         self._client = client
         self._server = server
         self._is_silent = False
+        self._is_half = False
         self._cut: asyncio.Event | None = None
 
     def to_server(self, data: bytes) -> None:
-        if not self._is_silent:
+        if not self._is_silent and not self._is_half:
             self._server.write(data)
 
     async def to_client(self, reader: asyncio.StreamReader) -> None:
@@ -160,6 +168,7 @@ class _Pipe:
 
     def end_of_client(self) -> None:
         """Let the server know that the client says no more."""
+        self._is_half = True
         with suppress(OSError):
             self._server.write_eof()
 
@@ -178,7 +187,7 @@ async def running_proxy(target: int) -> AsyncGenerator[Proxy]:
         yield proxy
     finally:
         server.close()
-        proxy.reset_all()
+        await proxy.close()
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

@@ -11,6 +11,9 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 Event: TypeAlias = dict[str, Any]
 
+RETRYABLE = frozenset({"BUSY", "TIMEOUT"})
+"""Codes of top-level errors after which a client tries again."""
+
 
 class End(StrEnum):
     """How one connection of a subscriber ended."""

@@ -13,14 +13,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
-from tests.long.records import Json
+from tests.long.records import RETRYABLE, Json
 
 SILENCE = 60.0
 """Seconds without anything, heartbeats every 15 s included, after which a stream counts as stuck."""
 
 
 class LostError(Exception):
-    """The connection broke or was closed by the server; the message is the close code or the error."""
+    """The connection broke or was closed by the server, or it said to try again; the message says what it was."""
 
 
 class RefusedError(Exception):
@@ -88,7 +88,7 @@ class SocketStream:
                 case "complete":
                     return None
                 case "error":
-                    raise RefusedError(json.dumps(message["payload"]))
+                    raise _refusal(message["payload"])
                 case "ping":
                     await self._send({"type": "pong"})
                 case _:
@@ -173,6 +173,12 @@ class EventStream:
 
 def _data(result: Json) -> Json:
     if result.get("errors"):
-        raise RefusedError(json.dumps(result["errors"]))
+        raise _refusal(result["errors"])
     data: Json = result["data"]
     return data
+
+
+def _refusal(errors: list[Json]) -> LostError | RefusedError:
+    if all(error["extensions"]["code"] in RETRYABLE for error in errors):
+        return LostError("BUSY")
+    return RefusedError(json.dumps(errors))
