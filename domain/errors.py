@@ -133,14 +133,16 @@ class InvalidCursorError(RequestError):
 
 
 class CursorExpiredError(RequestError):
-    """What follows the cursor is no longer kept.
+    """Not all of what follows the cursor, or the beginning of a run, is still kept.
 
     Attributes:
         oldest_cursor: The oldest cursor that can still be followed.
     """
 
     def __init__(self, oldest_cursor: str) -> None:
-        super().__init__("The cursor is older than the events that are kept; go on from oldestCursor.")
+        super().__init__(
+            "This goes back further than what is kept; read again what you show, and go on from oldestCursor."
+        )
         self.oldest_cursor = oldest_cursor
 
 

@@ -3,6 +3,10 @@
 A follower listens first, then is replayed what it missed from the log in pages, then lives on what is published in
 this process, dropping what it was already sent. Its buffer is bounded: one that overflows is emptied, and the follower
 goes on from the log at its own pace. So nothing is lost or repeated, and a slow subscriber costs a page of memory.
+
+History of runs that are long over may be removed from the log. Whoever would go on from below the horizon is told so:
+each page is read together with the horizon, and a hole between what was published last and what comes next sends all
+followers back to the log.
 """
 
 from __future__ import annotations
@@ -13,12 +17,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, assert_never
 
-from domain.errors import InvalidCursorError, StoreError, UnknownSubjectError
+from domain.errors import CursorExpiredError, InvalidCursorError, StoreError, UnknownSubjectError
 from domain.events import Event, EventType
 from domain.model import ENGINE, Principal
-from domain.paging import PageRequest
+from domain.paging import PageRequest, encode_event_cursor
 from domain.ports import Bell, Clock
 from domain.store import AllScope, ReadTx, RunScope, Scope, Store, TaskScope
 from domain.transitions import FINAL
@@ -126,6 +131,7 @@ class Feed:
         Raises:
             UnknownSubjectError: There is no such run or task.
             InvalidCursorError: `after` is beyond the log's head.
+            CursorExpiredError: Not all of what comes next is kept, be it at the start or later.
         """
         follower = _Follower(scope, principal.tenant, self._buffer)
         with self._hub.listening(follower):
@@ -184,10 +190,15 @@ class Feed:
     async def _replay(
         self, principal: Principal, scope: Scope, last: int, types: Collection[EventType] | None
     ) -> AsyncIterator[Sequence[Event]]:
+        # A horizon is a terminal event's place, and those come whatever types are wanted: so nobody who has
+        # looked up to it is below it.
         self._catching_up += 1
         try:
             while True:
                 async with self._store.read(principal) as tx:
+                    horizon = (await tx.events.extent(scope)).horizon
+                    if last < horizon:
+                        raise CursorExpiredError(encode_event_cursor(self._store.log_id, horizon))
                     events = await tx.events.after(scope, last, limit=PAGE, types=types)
                 if not events:
                     return
@@ -220,14 +231,21 @@ class Feed:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _catch_up(self) -> None:
-        while True:
+        more = True
+        while more:
+            before = self._position
             async with self._store.read(ENGINE) as tx:
-                events = await tx.events.after(AllScope(), self._position, limit=PAGE)
+                events = await tx.events.after(AllScope(), before, limit=PAGE)
+                whole = bool(events) and events[-1].pos - before == len(events)
+                horizon = 0 if whole else (await tx.events.extent(AllScope())).horizon
+            more = len(events) == PAGE
+            if horizon > self._position:
+                self._hub.interrupt()
+                self._position = horizon
             fresh = [event for event in events if event.pos > self._position]
-            if not fresh:
-                return
-            self._position = fresh[0].pos - 1
-            self.publish(fresh)
+            if fresh:
+                self._position = fresh[0].pos - 1
+                self.publish(fresh)
 
 
 class _Follower:
@@ -252,10 +270,15 @@ class _Follower:
         if self._overflowed or (self.tenant is not None and event.tenant != self.tenant):
             return
         if len(self._events) >= self._limit:
-            self._events.clear()
-            self._overflowed = True
+            self.interrupt()
         else:
             self._events.append(event)
+            self._woken.set()
+
+    def interrupt(self) -> None:
+        """Give up on what was published: something between is missing, and the log tells what."""
+        self._events.clear()
+        self._overflowed = True
         self._woken.set()
 
     async def live(self, last: int) -> AsyncIterator[Sequence[Event]]:
@@ -312,6 +335,11 @@ class _Hub:
                     if follower.task_id == event.task_id:
                         follower.put(event)
 
+    def interrupt(self) -> None:
+        """Send all that follow anything back to the log."""
+        for follower in (*self._all, *chain.from_iterable((*self._of_task.values(), *self._of_run.values()))):
+            follower.interrupt()
+
     def _followers(self, scope: Scope) -> set[_Follower]:
         match scope:
             case AllScope():
@@ -334,9 +362,11 @@ class _Hub:
 
 
 async def _is_whole(tx: ReadTx, run_id: str) -> bool:
-    """Whether the log has a final run's last event: it may get its place there after the commit that wrote it."""
+    """Whether the log has had a final run's last event: it may get its place there after the commit that wrote it."""
     newest = (await tx.events.pages_of_runs([run_id], _LAST, None))[run_id].items
-    return bool(newest) and newest[-1].is_terminal
+    if newest:
+        return newest[-1].is_terminal
+    return (await tx.events.extent(RunScope(run_id))).horizon > 0
 
 
 def _wanted(scope: Scope, events: Sequence[Event], types: Collection[EventType] | None) -> Sequence[Event]:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 
 from domain.events import Event, EventType
 from domain.fold import RunState
+from domain.history import Extent, HistoryWrites
 from domain.model import (
     Artifact,
     Decision,
@@ -173,7 +174,12 @@ class RunReads(Protocol):
     async def logs(
         self, run_ids: Collection[str], request: PageRequest, filter_: LogFilter, /
     ) -> Mapping[str, Page[LogLine]]:
-        """Return a page of each run's log, oldest first; cursors are those of `domain.paging.log_cursor`."""
+        """Return a page of each run's log, oldest first; cursors are those of `domain.paging.log_cursor`.
+
+        Raises:
+            InvalidCursorError: A cursor is of another run's log.
+            CursorExpiredError: The log is no longer kept, and a cursor is of a line before its end.
+        """
         ...
 
     async def artifacts_of(self, run_ids: Collection[str], /) -> Mapping[str, Sequence[Artifact]]:
@@ -242,10 +248,16 @@ class EventReads(Protocol):
         """Return the place of the newest event, 0 in an empty log."""
         ...
 
+    async def extent(self, scope: Scope, /) -> Extent:
+        """Return how far back and how far on the log goes."""
+        ...
+
     async def after(
         self, scope: Scope, pos: int, /, *, limit: int, types: Collection[EventType] | None = None
     ) -> Sequence[Event]:
-        """Read what happened after a place, oldest first, at most `limit` events.
+        """Read what is kept after a place, oldest first, at most `limit` events.
+
+        That is all there was, unless the place is below the horizon.
 
         With `types`, events that end a followed run or task (terminal ones, RUN_DELETED, TASK_DELETED) come as well, so
         that a follower learns that nothing will follow.
@@ -253,19 +265,24 @@ class EventReads(Protocol):
         ...
 
     async def page(self, request: PageRequest, types: Collection[EventType] | None, /) -> Page[Event]:
-        """Return a page of the whole log, oldest first; raises InvalidCursorError."""
+        """Return a page of the whole log above its horizon, oldest first.
+
+        Raises:
+            InvalidCursorError: A cursor is of another log or beyond this one's head.
+            CursorExpiredError: A cursor is below the horizon.
+        """
         ...
 
     async def pages_of_runs(
         self, run_ids: Collection[str], request: PageRequest, types: Collection[EventType] | None, /
     ) -> Mapping[str, Page[Event]]:
-        """Return a page of each run's own events (RUN_DELETED is not one of them)."""
+        """Return a page of each run's own events (RUN_DELETED is not one of them); raises as `page`."""
         ...
 
     async def pages_of_tasks(
         self, task_ids: Collection[str], request: PageRequest, types: Collection[EventType] | None, /
     ) -> Mapping[str, Page[Event]]:
-        """Return a page of each task's events, those of its runs among them."""
+        """Return a page of each task's events, those of its runs among them; raises as `page`."""
         ...
 
 
@@ -461,6 +478,11 @@ class WriteTx(Protocol):
     @property
     def idempotency(self) -> IdempotencyWrites:
         """Clients' keys."""
+        ...
+
+    @property
+    def history(self) -> HistoryWrites:
+        """The history of runs that are long over."""
         ...
 
     @property

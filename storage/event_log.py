@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, assert_never
 
-from sqlalchemy import Integer, Select, bindparam, func, insert, select
+from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam, func, insert, select
 
 from domain.errors import InvalidCursorError
 from domain.events import TERMINAL, Event, EventType
+from domain.history import Extent
 from domain.paging import Page, PageRequest, decode_event_cursor, encode_event_cursor
 from domain.store import AllScope, RunScope, Scope, TaskScope
+from storage import history
 from storage.filters import Terms, Where, above, conditions, equals, present
 from storage.keyset import Key, Ordering
+from storage.page_statements import Floor
 from storage.pages import Listing
 from storage.session import Session
 from storage.shapes import EVENT
@@ -23,7 +26,8 @@ from storage.tables import events
 ENDINGS: Final = TERMINAL | {EventType.RUN_DELETED, EventType.TASK_DELETED}
 """Events that end a followed run or task."""
 
-_HEAD: Final = select(func.coalesce(func.max(events.c.pos), 0))
+_newest: Final = select(func.coalesce(func.max(events.c.pos), 0)).scalar_subquery()
+_of: Final = bindparam("of", type_=Text())
 _INSERT: Final = insert(events)
 _BY_POS: Final = Ordering(("pos",))
 
@@ -49,9 +53,23 @@ class SqlEventReads:
         self._log_id = log_id
 
     async def head(self) -> int:
-        """Return the place of the newest event, whoever's it is; 0 in an empty log."""
-        row = await self._session.row(_HEAD)
-        return int(row[0]) if row is not None else 0
+        """Return the place of the newest event, whoever's it is and even if it is gone; 0 in an empty log."""
+        return (await self.extent(AllScope())).head
+
+    async def extent(self, scope: Scope, /) -> Extent:
+        """Return how far back and how far on the log goes."""
+        match scope:
+            case RunScope(run_id):
+                statement, of = _OF_RUN, run_id
+            case TaskScope(task_id):
+                statement, of = _OF_TASK, task_id
+            case AllScope():
+                statement, of = _OF_TENANT if self._session.tenant is not None else _OF_ALL, ""
+            case _:
+                assert_never(scope)
+        row = await self._session.row(statement, of=of)
+        assert row is not None
+        return Extent(horizon=row.horizon, head=max(row.newest, row.gone))
 
     async def after(
         self, scope: Scope, pos: int, /, *, limit: int, types: Collection[EventType] | None = None
@@ -65,27 +83,37 @@ class SqlEventReads:
     async def page(self, request: PageRequest, types: Collection[EventType] | None, /) -> Page[Event]:
         """Return a page of the whole log, oldest first."""
         await self._check(request)
-        return await self._listing(types).page(self._session, request)
+        floor = history.of_all if self._session.tenant is None else history.of_tenant
+        return await self._listing(types, floor).page(self._session, request)
 
     async def pages_of_runs(
         self, run_ids: Collection[str], request: PageRequest, types: Collection[EventType] | None, /
     ) -> Mapping[str, Page[Event]]:
         """Return a page of each run's own events."""
         await self._check(request)
-        return await self._listing(types, parent="run_id").pages(self._session, request, run_ids)
+        return await self._listing(types, history.of_run, parent="run_id").pages(self._session, request, run_ids)
 
     async def pages_of_tasks(
         self, task_ids: Collection[str], request: PageRequest, types: Collection[EventType] | None, /
     ) -> Mapping[str, Page[Event]]:
         """Return a page of each task's events, those of its runs among them."""
         await self._check(request)
-        return await self._listing(types, parent="task_id").pages(self._session, request, task_ids)
+        return await self._listing(types, history.of_task, parent="task_id").pages(self._session, request, task_ids)
 
-    def _listing(self, types: Collection[EventType] | None, *, parent: str | None = None) -> Listing[Event]:
+    def _listing(
+        self, types: Collection[EventType] | None, floor: Floor, *, parent: str | None = None
+    ) -> Listing[Event]:
         where = Where(self._session.tenant).any_of("type", types)
         if parent == "run_id":
             where.holds(present, "sequence")
-        return Listing(shape=EVENT, ordering=_BY_POS, cursors=_EventCursors(self._log_id), where=where, parent=parent)
+        return Listing(
+            shape=EVENT,
+            ordering=_BY_POS,
+            cursors=_EventCursors(self._log_id),
+            where=where,
+            parent=parent,
+            floor=floor,
+        )
 
     async def _check(self, request: PageRequest) -> None:
         """Refuse a cursor beyond the log's head: it is of a log that a restore has cut."""
@@ -113,6 +141,17 @@ class SqlEventWrites:
         await self._session.execute(_INSERT, [EVENT.values(event) for event in placed])
         self.head += len(placed)
         self.appended += placed
+
+
+def _extent(horizon: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
+    # The newest event may be gone; its place is not given again, and cursors of it are good.
+    return select(horizon.label("horizon"), _newest.label("newest"), history.of_all().label("gone"))
+
+
+_OF_RUN: Final = _extent(history.of_run(_of))
+_OF_TASK: Final = _extent(history.of_task(_of))
+_OF_TENANT: Final = _extent(history.of_tenant())
+_OF_ALL: Final = _extent(history.of_all())
 
 
 @lru_cache

@@ -27,7 +27,7 @@ from storage.shapes import RUN
 from storage.tables import runs
 
 SAMPLE: Final = 1_000
-"""Runs, the newest ones, whose state is rebuilt from the log unless all are to be."""
+"""Runs with their history, the newest ones, whose state is rebuilt from the log unless all are to be."""
 
 _PAGE: Final = 500
 _BUSY_TIMEOUT: Final = 5.0
@@ -38,6 +38,7 @@ _UNTOLD: Final = ("id", "tenant", "task_id", "labels", "held", "owner", "lease_u
 _BLANKS: Final = ("number", "team", "created_at")
 _NEWEST: Final = (
     select(*RUN.columns())
+    .where(runs.c.horizon.is_(None))
     .order_by(runs.c.created_at.desc(), runs.c.id.desc())
     .limit(bindparam("limit", type_=Integer()))
 )
@@ -50,11 +51,16 @@ _EVENTS: Final = """
 _SEQUENCES: Final = """
     SELECT r.id, r.last_sequence, coalesce(e.events, 0), e.first, coalesce(e.last, 0) FROM runs r
     LEFT JOIN ({events}) e ON e.run_id = r.id
-    WHERE coalesce(e.events, 0) <> r.last_sequence OR coalesce(e.last, 0) <> r.last_sequence OR e.first <> 1
+    WHERE r.horizon IS NULL
+        AND (coalesce(e.events, 0) <> r.last_sequence OR coalesce(e.last, 0) <> r.last_sequence OR e.first <> 1)
 """
 _ENDS: Final = """
     SELECT r.id, r.status, e.ends, e.ended_at, e.last FROM runs r JOIN ({events}) e ON e.run_id = r.id
-    WHERE e.ends <> (r.status IN ({final})) OR (e.ends = 1 AND e.ended_at <> e.last)
+    WHERE r.horizon IS NULL AND (e.ends <> (r.status IN ({final})) OR (e.ends = 1 AND e.ended_at <> e.last))
+"""
+_REMAINS: Final = """
+    SELECT r.id FROM runs r WHERE r.forgotten
+        AND (EXISTS (SELECT 1 FROM events WHERE run_id = r.id) OR EXISTS (SELECT 1 FROM logs WHERE run_id = r.id))
 """
 _STRAYS: Final = """
     SELECT DISTINCT run_id FROM events WHERE sequence IS NOT NULL AND run_id NOT IN (SELECT id FROM runs)
@@ -119,7 +125,7 @@ def _tables(connection: sqlite3.Connection) -> Iterator[Check]:
     )
     (count,) = connection.execute("SELECT count(*) FROM events").fetchone()
     yield Check(name="sequences", extent=f"{count} events", problems=list(_sequences(connection)))
-    (count,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+    (count,) = connection.execute("SELECT count(*) FROM runs WHERE horizon IS NULL").fetchone()
     yield Check(name="ends", extent=f"{count} runs", problems=list(_ends(connection)))
 
 
@@ -143,6 +149,8 @@ def _schema(connection: sqlite3.Connection) -> Check:
 def _sequences(connection: sqlite3.Connection) -> Iterator[str]:
     for run_id, expected, events, first, last in connection.execute(_with_words(_SEQUENCES)):
         yield f"run {run_id} should have the events 1 to {expected}, and has {events}, from {first} to {last}"
+    for (run_id,) in connection.execute(_REMAINS):
+        yield f"the history of run {run_id} was removed, and some of it is there"
     for (run_id,) in connection.execute(_STRAYS):
         yield f"there are events of run {run_id}, which is not there"
 

@@ -13,5 +13,8 @@ NUMBER: Final = f"SELECT pg_advisory_xact_lock({_OURS}, 1)"
 MIGRATE: Final = f"SELECT pg_advisory_xact_lock({_OURS}, 3)"
 """To change the schema; until the transaction ends."""
 
+FORGET: Final = f"SELECT pg_try_advisory_xact_lock({_OURS}, 4)"
+"""To remove history; until the transaction ends. Answers whether it was had."""
+
 NAMED: Final = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
 """To do what a name stands for; until the transaction ends. Two names may be one lock: that costs a wait."""

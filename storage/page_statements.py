@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
+    null,
     or_,
     select,
     true,
@@ -29,6 +30,10 @@ from storage.sql import listed, texts
 from storage.types import POSTGRESQL
 
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
+
+Floor: TypeAlias = Callable[[ColumnElement[str] | None], ColumnElement[Any]]
+"""Makes, of the parent's id where the list is below one, the key at which a list begins: what is not above it is gone.
+The list's key must be one column, ascending."""
 
 _KEPT: Final = 512
 """Statements of each kind; clients ask for few combinations of filters and orders, but may ask for any."""
@@ -46,6 +51,7 @@ class Outline:
         after: What the window begins after.
         before: What the window ends before.
         backward: Whether the last rows of the window are wanted.
+        floor: Where the list begins, if that is not with its first row.
     """
 
     shape: Shape[Any]
@@ -55,6 +61,7 @@ class Outline:
     after: Bound | None
     before: Bound | None
     backward: bool
+    floor: Floor | None = None
 
     def columns(self, source: FromClause) -> list[ColumnElement[Any]]:
         """Return the record's columns and what more the key needs."""
@@ -71,7 +78,8 @@ class Outline:
 def rows(outline: Outline) -> AnySelect:
     """Return what reads a page: at most `rows` rows of the window, in the direction that is wanted."""
     table = outline.shape.table
-    ranges = _ranges(outline, table, outline.columns(table), conditions(outline.terms, table))
+    own = [*conditions(outline.terms, table), *_above_floor(outline, table)]
+    ranges = _ranges(outline, table, outline.columns(table), own)
     match ranges:
         case []:
             return select(*outline.columns(table)).where(false())
@@ -96,6 +104,7 @@ def rows_below(outline: Outline, dialect: str) -> AnySelect:
     parents = texts(listed("parents"))
     inner = table.alias("below")
     own = [inner.c[outline.parent] == parents.c.value, *conditions(outline.terms, inner)]
+    own += _above_floor(outline, inner, parents)
     ranges = _ranges(outline, inner, [inner.c[last.name].label("last")], own)
     page = select(*outline.columns(table), parent)
     if not ranges:
@@ -113,7 +122,10 @@ def rows_below(outline: Outline, dialect: str) -> AnySelect:
 
 @lru_cache(_KEPT)
 def edges(outline: Outline, *, count: bool) -> AnySelect:
-    """Return what tells whether rows lie up to `after`, whether from `before` on, and how many the whole list has."""
+    """Return what tells whether rows lie up to `after`, whether from `before` on, and more.
+
+    That is the floor, null where the list has none; and how many rows the whole list has, if that is asked for.
+    """
     table = outline.shape.table
     return select(*_edges(outline, table, conditions(outline.terms, table), count))
 
@@ -146,9 +158,28 @@ def _ranges(
     return found
 
 
+def _above_floor(outline: Outline, source: FromClause, parents: FromClause | None = None) -> list[ColumnElement[bool]]:
+    """Return what keeps rows out that are gone from the list; nothing where `after`, which is no lower, does so."""
+    if outline.floor is None or outline.after is not None:
+        return []
+    return [source.c[outline.ordering.names[0]] > _floor(outline.floor, parents)]
+
+
+def _floor(floor: Floor, parents: FromClause | None) -> ColumnElement[Any]:
+    return floor(None if parents is None else parents.c.value)
+
+
 def _edges(
-    outline: Outline, source: FromClause, own: Sequence[ColumnElement[bool]], count: bool, *outer: FromClause
+    outline: Outline,
+    source: FromClause,
+    own: Sequence[ColumnElement[bool]],
+    count: bool,
+    parents: FromClause | None = None,
 ) -> list[ColumnElement[Any]]:
+    outer = () if parents is None else (parents,)
+    floor = null() if outline.floor is None else _floor(outline.floor, parents)
+    if outline.floor is not None:
+        own = [*own, source.c[outline.ordering.names[0]] > floor]
     found: list[ColumnElement[Any]] = []
     for bound, later in ((outline.after, False), (outline.before, True)):
         sides = [
@@ -159,6 +190,7 @@ def _edges(
         ]
         key = source.c[outline.ordering.names[-1]]
         found.append(or_(false(), *(select(key).where(*own, side).correlate(*outer).exists() for side in sides)))
+    found.append(floor)
     if count:
         found.append(select(func.count()).select_from(source).where(*own).correlate(*outer).scalar_subquery())
     return found

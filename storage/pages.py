@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import FromClause
 
+from domain.errors import CursorExpiredError
 from domain.paging import Page, PageRequest, decode_cursor, encode_cursor
 from storage import page_statements as statements
 from storage.filters import Where
 from storage.keyset import Bound, Key, Ordering
-from storage.page_statements import Outline
+from storage.page_statements import Floor, Outline
 from storage.session import AnyRow, Session, Shape
 
 T = TypeVar("T")
+P = TypeVar("P", str, None)
 
 
 class Cursors(Protocol):
@@ -58,6 +61,7 @@ class Listing(Generic[T]):
     Attributes:
         where: Which rows.
         parent: The column with the parent's id, for lists below parents.
+        floor: Where the list begins, for lists that may have lost their first rows.
     """
 
     shape: Shape[T]
@@ -65,18 +69,21 @@ class Listing(Generic[T]):
     cursors: Cursors
     where: Where
     parent: str | None = None
+    floor: Floor | None = None
 
     async def page(self, session: Session, request: PageRequest) -> Page[T]:
-        """Return a page of the list; raises InvalidCursorError."""
+        """Return a page of the list; raises InvalidCursorError, CursorExpiredError."""
         window = self._window(request, (None,))
         rows = await session.rows(statements.rows(window.outline), **window.values)
         edges = None
         if window.looks_beyond:
             edges = await session.row(statements.edges(window.outline, count=request.count), **window.values)
+            assert edges is not None
+            self._check_floor(window, {None: edges})
         return self._page(window, rows, edges, None)
 
     async def pages(self, session: Session, request: PageRequest, parents: Collection[str]) -> Mapping[str, Page[T]]:
-        """Return a page of each parent's list; raises InvalidCursorError."""
+        """Return a page of each parent's list; raises InvalidCursorError, CursorExpiredError."""
         ids = sorted(set(parents))
         if not ids:
             return {}
@@ -89,12 +96,15 @@ class Listing(Generic[T]):
         if window.looks_beyond:
             statement = statements.edges_below(window.outline, count=request.count)
             edges = {row[-1]: row for row in await session.rows(statement, parents=ids, **window.values)}
+            self._check_floor(window, edges)
         return {parent: self._page(window, rows[parent], edges.get(parent), parent) for parent in ids}
 
     def _window(self, request: PageRequest, parents: Sequence[str | None]) -> _Window:
         after, after_values = self._bound("after", request.after, parents)
         before, before_values = self._bound("before", request.before, parents)
-        outline = Outline(self.shape, self.ordering, self.where.terms, self.parent, after, before, request.backward)
+        outline = Outline(
+            self.shape, self.ordering, self.where.terms, self.parent, after, before, request.backward, self.floor
+        )
         rows = {"rows": request.limit + 1}  # one more than wanted tells whether the list goes on
         return _Window(request, outline, self.where.values | after_values | before_values | rows)
 
@@ -106,6 +116,15 @@ class Listing(Generic[T]):
         (key,) = {self.cursors.read(parent, cursor) for parent in parents}  # one that is not of all lists is refused
         bound = Bound(name, is_null=key[0] is None)
         return bound, bound.values(key)
+
+    def _check_floor(self, window: _Window, edges: Mapping[P, AnyRow]) -> None:
+        """Refuse a cursor at which a list misses rows: it would go on as if there had been none."""
+        if self.floor is None:
+            return
+        parent, floor = max(((parent, row[2]) for parent, row in edges.items()), key=itemgetter(1))
+        after, before = window.values.get("after_0", floor), window.values.get("before_0", floor + 1)
+        if after < floor or before <= floor:
+            raise CursorExpiredError(self.cursors.write(parent, (floor,)))
 
     def _page(self, window: _Window, rows: Sequence[AnyRow], edges: AnyRow | None, parent: str | None) -> Page[T]:
         request = window.request
@@ -120,7 +139,7 @@ class Listing(Generic[T]):
             cursors=[self.cursors.write(parent, tuple(row[place] for place in places)) for row in kept],
             has_next=later or (more and not request.backward),
             has_previous=earlier or (more and request.backward),
-            total=edges[2] if edges is not None and request.count else None,
+            total=edges[3] if edges is not None and request.count else None,
         )
 
 

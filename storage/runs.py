@@ -11,7 +11,7 @@ from sqlalchemy import select
 from domain.model import Artifact, Decision, LogLine, Plan, Run, RunStatus
 from domain.paging import Direction, Page, PageRequest, RunOrder, RunOrderField
 from domain.store import LogFilter, RunCensus, RunFilter
-from storage import artifacts, census, plans
+from storage import artifacts, census, history, plans
 from storage.filters import Where, at_least, differs, equals
 from storage.keyset import Ordering
 from storage.pages import ListCursors, Listing
@@ -74,6 +74,7 @@ class SqlRunReads:
             cursors=ListCursors("logs:{parent}", _BY_NUMBER, logs),
             where=_log_where(filter_, self._session.tenant),
             parent="run_id",
+            floor=history.of_lines,
         )
         return await listing.pages(self._session, request, run_ids)
 

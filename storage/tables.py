@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -71,8 +72,16 @@ other."""
 WAITING: Final = text("status IN ('AWAITING_APPROVAL', 'CANCELLING') AND deadline IS NOT NULL")
 """Runs whose wait ends by itself."""
 
+REMEMBERED: Final = text("completed_at IS NOT NULL AND NOT forgotten")
+"""Runs that are over and have history."""
+
 log: Final = Table("log", metadata, Column("log_id", Text, primary_key=True))
 """One row: the log's name."""
+
+horizons: Final = Table(
+    "horizons", metadata, Column("tenant", Text, primary_key=True), Column("pos", BigInteger, nullable=False)
+)
+"""The place in the log up to which history of a tenant's runs was removed; no row as long as all is kept."""
 
 tasks: Final = Table(
     "tasks",
@@ -99,12 +108,14 @@ tasks: Final = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("folded_name", Ordered, nullable=False),
+    Column("horizon", BigInteger),
     Index(None, "tenant", "created_at", "id"),
     Index(None, "tenant", "updated_at", "id"),
     Index(None, "tenant", "folded_name", "id"),
     Index(None, "tenant", "status", "created_at", "id"),
 )
-"""`folded_name` is the name casefolded: what NAME sorts by and `query` searches."""
+"""`folded_name` is the name casefolded: what NAME sorts by and `query` searches. `horizon` is the place in the log up
+to which history of the task's runs was removed, NULL as long as all is kept."""
 
 task_labels: Final = Table(
     "task_labels",
@@ -154,6 +165,8 @@ runs: Final = Table(
     Column("lease_until", UtcDateTime),
     Column("attempt", Whole, nullable=False),
     Column("begun", Boolean, nullable=False),
+    Column("horizon", BigInteger),
+    Column("forgotten", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("task_id", "number"),
     Index(None, "tenant", "created_at", "id"),
     Index(None, "tenant", "started_at", "id"),
@@ -174,6 +187,15 @@ Index(
     postgresql_where=WORKABLE,
 )
 Index("ix_runs_waiting", runs.c.deadline, runs.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
+Index(
+    "ix_runs_remembered",
+    runs.c.completed_at,
+    runs.c.id,
+    sqlite_where=REMEMBERED,
+    postgresql_where=REMEMBERED,
+)
+"""`horizon` is the place of the run's last event once its history is gone for readers, NULL as long as it is kept;
+`forgotten` says that none of its rows is left."""
 
 run_labels: Final = Table(
     "run_labels",

@@ -10,6 +10,7 @@ from typing import Any
 from domain.model import Principal
 from domain.store import EventWrites
 from storage.event_log import SqlEventReads
+from storage.history import SqlHistoryWrites
 from storage.idempotency import SqlIdempotencyWrites
 from storage.metrics import SqlMetricReads, SqlMetricWrites
 from storage.run_states import RunStates
@@ -50,6 +51,7 @@ class SqlWriteTx:
         self.metrics = SqlMetricWrites(session)
         self.events = events
         self.idempotency = SqlIdempotencyWrites(session, principal, read_time)
+        self.history = SqlHistoryWrites(session, self.now)
         self.read = SqlReadTx(session, log_id)
         self._session = session
         self._read_time = read_time

@@ -12,7 +12,7 @@ from tests.contract.world import World, artifact_of, log_line, metric, run_delet
 from tests.unit.lives import APPROVE, CHANGE, CLAIM, deliver
 
 EVERYTHING = (CLAIM, deliver(), CHANGE, CLAIM, deliver("ab"), APPROVE, CLAIM, c.StartStep(key="a"))
-OF_NO_RUN = {"log", "idempotency_keys"}
+OF_NO_RUN = {"log", "horizons", "idempotency_keys"}
 
 
 async def _add_run_with_everything(world: World, of: Task, number: int) -> Run:

@@ -86,9 +86,9 @@ LOOKS: dict[str, Look] = {
     "events.pages_of_runs": lambda view, it: view.events.pages_of_runs([it.run.id], ALL, None),
     "events.pages_of_tasks": lambda view, it: view.events.pages_of_tasks([it.task.id], ALL, None),
 }
-NOT_OF_A_TENANT = {"events.head", "runs.content", "runs.census"}
-"""The head is a place in the log that all share; content is asked for by an artifact that was found before, and the
-census is the engine's own: it is shown to operators only."""
+NOT_OF_A_TENANT = {"events.head", "events.extent", "runs.content", "runs.census"}
+"""The head is a place in the log that all share, a horizon is nothing but a place; content is asked for by an artifact
+that was found before, and the census is the engine's own: it is shown to operators only."""
 
 
 def test_every_way_to_look_is_tried() -> None:
