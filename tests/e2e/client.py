@@ -162,7 +162,9 @@ class Api:
     async def subscribe(self, query: str, **variables: Any) -> AsyncIterator[AsyncGenerator[Any, None]]:
         """Follow a subscription over its own WebSocket; items are its data, and the end is its completion."""
         url = self.url.replace("http", "ws", 1)
-        async with connect(url, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None) as socket:
+        async with connect(
+            url, subprotocols=[Subprotocol("graphql-transport-ws")], max_size=None, open_timeout=PATIENCE
+        ) as socket:
             await socket.send(json.dumps({"type": "connection_init"}))
             assert json.loads(await socket.recv()) == {"type": "connection_ack"}
             payload = {"query": query, "variables": variables}
