@@ -383,8 +383,8 @@ class RunWrites(Protocol):
         """Return the runs, of these teams or any, that need a worker and have none alive, by priority and then age."""
         ...
 
-    async def renew(self, owner: str, until: datetime, /) -> Mapping[str, RunStatus]:
-        """Renew the leases of a worker, and return the runs that it has.
+    async def renew(self, owner: str, run_ids: Collection[str], until: datetime, /) -> Mapping[str, RunStatus]:
+        """Renew a worker's leases of these runs, and return those of them that it has.
 
         Waits for nobody: the lease of a run that is being written stays as it is, or as the writer makes it.
         """

@@ -103,7 +103,7 @@ class Worker:
         ours = self.crew.claimed
         if not ours:
             return
-        held = await work.renew(executor.owner, self._lease)
+        held = await work.renew(executor.owner, ours, self._lease)
         for run_id in ours:
             if run_id not in held:
                 self.crew.stop(run_id, Halt.LOST)

@@ -61,7 +61,9 @@ _CLAIMABLE: Final = (
     .limit(bindparam("limit"))
 )
 _CLAIMABLE_OF_TEAMS: Final = _CLAIMABLE.where(runs.c.team.in_(bindparam("teams", expanding=True)))
-_OWNED: Final = and_(WORKABLE, runs.c.owner == bindparam("of_owner"))
+_OWNED: Final = and_(
+    WORKABLE, runs.c.id.in_(bindparam("run_ids", expanding=True)), runs.c.owner == bindparam("of_owner")
+)
 _RENEW: Final = (
     update(runs)
     .where(runs.c.id.in_(select(runs.c.id).where(_OWNED).with_for_update(key_share=True, skip_locked=True)))
@@ -175,10 +177,11 @@ class SqlRunWrites:
             rows = await self._session.rows(_CLAIMABLE_OF_TEAMS, now=now, limit=limit, teams=sorted(teams))
         return [row[0] for row in rows]
 
-    async def renew(self, owner: str, until: datetime, /) -> Mapping[str, RunStatus]:
-        """Renew the leases of a worker, and return the runs that it has."""
-        await self._session.execute(_RENEW, {"of_owner": owner, "until": until})
-        return {row[0]: row[1] for row in await self._session.rows(_HELD_BY, of_owner=owner)}
+    async def renew(self, owner: str, run_ids: Collection[str], until: datetime, /) -> Mapping[str, RunStatus]:
+        """Renew a worker's leases of these runs, and return those of them that it has."""
+        ours = {"of_owner": owner, "run_ids": sorted(run_ids)}
+        await self._session.execute(_RENEW, ours | {"until": until})
+        return {row[0]: row[1] for row in await self._session.rows(_HELD_BY, **ours)}
 
     async def due(self, now: datetime, limit: int, /) -> Sequence[str]:
         """Return the runs whose deadline has come, earliest first."""

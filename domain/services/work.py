@@ -68,10 +68,10 @@ class WorkService:
         async with self._store.write(ENGINE) as tx:
             return await tx.runs.claimable(await tx.now(), limit, teams)
 
-    async def renew(self, owner: str, lease: timedelta) -> Mapping[str, RunStatus]:
-        """Renew the leases of a worker; return the runs that are still its own, and their status."""
+    async def renew(self, owner: str, run_ids: Collection[str], lease: timedelta) -> Mapping[str, RunStatus]:
+        """Renew a worker's leases of these runs; return those that are still its own, and their status."""
         async with self._store.write(ENGINE) as tx:
-            return await tx.runs.renew(owner, await tx.now() + lease)
+            return await tx.runs.renew(owner, run_ids, await tx.now() + lease)
 
     async def expire_due(self, limit: int) -> int:
         """Do what the deadlines that have come ask for; return how many runs were due.

@@ -53,6 +53,37 @@ async def test_a_run_that_is_held_or_has_a_living_owner_needs_no_worker(
     assert bool(await _claimable(world)) is claimable
 
 
+async def test_runs_are_looked_for_by_team(world: World) -> None:
+    of = await world.add_task()
+    made = [(await world.add_run(of, number, team=team)).run.id for number, team in enumerate("abca", 1)]
+    async with world.store.write(ENGINE) as tx:
+        assert await tx.runs.claimable(NOON, 9, {"a", "c"}) == [made[0], made[2], made[3]]
+        assert await tx.runs.claimable(NOON, 9, {"nobody"}) == []
+
+
+async def test_a_worker_renews_the_leases_of_the_runs_that_it_names_and_has(world: World) -> None:
+    of, working = await world.add_task(), RunStatus.RUNNING
+    leases: list[dict[str, Any]] = [
+        {"owner": "w", "status": working},
+        {"owner": "w", "status": RunStatus.CANCELLING},
+        {"owner": "w", "status": working},
+        {"owner": "other", "status": working},
+        {"status": working},
+        {"owner": "w", "status": RunStatus.COMPLETED},
+    ]
+    made = [
+        (await world.add_run(of, number, **({"lease_until": NOON} | fields))).run.id
+        for number, fields in enumerate(leases, 1)
+    ]
+    named = [made[place] for place in (0, 1, 3, 4, 5)]
+    async with world.store.write(ENGINE) as tx:
+        held = await tx.runs.renew("w", named, NOON + SECOND)
+    assert held == {made[0]: working, made[1]: RunStatus.CANCELLING}
+    async with world.store.read(ENGINE) as view:
+        runs = await view.runs.many(made)
+    assert [id_ for id_ in made if runs[id_].lease_until != NOON] == made[:2]
+
+
 async def test_leases_without_an_end_lapse_and_no_others(world: World) -> None:
     of = await world.add_task()
     leases: list[dict[str, Any]] = [

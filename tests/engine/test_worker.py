@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -84,10 +84,10 @@ async def test_a_worker_that_was_frozen_stops_its_team_once_it_finds_its_run_tak
     renew = WorkService.renew
     frozen = True
 
-    async def unless_frozen(work: WorkService, owner: str, lease: timedelta) -> object:
+    async def unless_frozen(work: WorkService, owner: str, run_ids: Collection[str], lease: timedelta) -> object:
         if frozen and owner == "frozen":
             raise StoreBusyError("nothing gets through")
-        return await renew(work, owner, lease)
+        return await renew(work, owner, run_ids, lease)
 
     monkeypatch.setattr(WorkService, "renew", unless_frozen)
     async with open_engine(HERE, slow.teams, owner="frozen", lease=SHORT) as first:
