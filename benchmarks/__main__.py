@@ -7,7 +7,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks import costs, latency, runs, startup, waiting
+from benchmarks import cluster, costs, latency, runs, startup, waiting
 from benchmarks.results import keep, machine
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "startup": startup.measure,
     "runs": runs.measure,
     "costs": costs.measure,
+    "cluster": cluster.measure,
 }
 
 
