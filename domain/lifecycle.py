@@ -123,7 +123,10 @@ def allowed_actions(run: Run, now: datetime) -> tuple[RunAction, ...]:
 def refuse(run: Run, now: datetime, what: str) -> InvalidStateError:
     """Return the refusal of something that a run's status does not allow; `what` completes "can't be ..."."""
     return InvalidStateError(
-        f"A run that is {run.status} can't be {what}.", current=run.status, allowed=allowed_actions(run, now)
+        f"A run that is {run.status} can't be {what}.",
+        current=run.status,
+        allowed=allowed_actions(run, now),
+        path=("run_id",),
     )
 
 
@@ -164,7 +167,9 @@ def _request_changes(state: RunState, command: c.RequestChanges, now: datetime) 
     _check_decidable(run, command.plan_version, now, "sent back")
     limit = run.settings.max_revision_rounds
     if run.revisions >= limit:
-        raise LimitReachedError(f"The plan can be sent back no more than {limit} times; approve or reject it.")
+        raise LimitReachedError(
+            f"The plan can be sent back no more than {limit} times; approve or reject it.", path=("run_id",)
+        )
     decision = Decision(
         kind=DecisionKind.CHANGES_REQUESTED,
         plan_version=run.plan_version,
@@ -179,7 +184,7 @@ def _check_decidable(run: Run, plan_version: int | None, now: datetime, what: st
     """Refuse a decision: first for the status, then for the deadline, then for the plan's version."""
     expired = run.status is S.AWAITING_APPROVAL and run.deadline is not None and run.deadline <= now
     if run.deadline is not None and (expired or run.status is S.TIMEOUT):
-        raise ApprovalExpiredError(expired_at=run.deadline, current=run.status)
+        raise ApprovalExpiredError(expired_at=run.deadline, current=run.status, path=("run_id",))
     if run.status is not S.AWAITING_APPROVAL:
         raise refuse(run, now, what)
     if plan_version is not None and plan_version != run.plan_version:
@@ -289,7 +294,9 @@ def _finish(state: RunState, command: c.Finish) -> list[e.RunPayload]:
     missing = not_done(state.plan) if state.plan else ()
     if missing:
         raise InvalidSignalError(f"The team ended before these steps were done: {', '.join(missing)}.")
-    return [e.Completed(results=plain(command.results), usage=state.run.usage + command.usage)]
+    # Null is "no results yet", as clients read it.
+    results = {} if command.results is None else plain(command.results)
+    return [e.Completed(results=results, usage=state.run.usage + command.usage)]
 
 
 def _log(run: Run, lines: Sequence[c.NewLine]) -> e.Logged:

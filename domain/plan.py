@@ -13,7 +13,7 @@ from domain.codec import to_json
 from domain.errors import InvalidPlanError
 from domain.model import ChangeKind, JsonObject, Plan, PlanChange, PlanStep
 
-MAX_STEPS: Final = 1000
+MAX_STEPS: Final = 2000
 MAX_KEY: Final = 128
 MAX_TITLE: Final = 500
 MAX_TEXT: Final = 20_000

@@ -221,10 +221,8 @@ class CancelRequestedEvent(RunEvent):
 class CompletionEvent(RunEvent):
     """COMPLETION."""
 
-    # A team may end with nothing, and null has no place here.
     results: JSON = _from_payload(
-        "What the run led to; an empty object when its team said nothing.",
-        lambda payload: {} if payload.results is None else payload.results,
+        "What the run led to; an empty object when its team said nothing.", lambda payload: payload.results
     )
 
 

@@ -48,7 +48,7 @@ async def check(api: Api, run: Any, tried: Sequence[tuple[str, Any]]) -> str:
 
 
 def check_refusal(error: Any, *, may_be_late: bool) -> None:
-    assert error["path"] == []
+    assert error["path"] == ["input", "runId"]
     # A plan that nobody may decide on any more can still be cancelled.
     if may_be_late and error["code"] == "APPROVAL_EXPIRED":
         assert error["currentStatus"] in {"AWAITING_APPROVAL", "TIMEOUT", "CANCELLED"}

@@ -77,6 +77,7 @@ async def test_feedback_ends_where_the_task_says(api: Api) -> None:
     assert "REQUEST_CHANGES" not in second["allowedActions"]
     error = await api.refusal("requestPlanChanges", runId=run["id"], feedback="Again.")
     assert (error["__typename"], error["code"]) == ("GenericUserError", "LIMIT_REACHED")
+    assert error["path"] == ["input", "runId"]
     assert (await approve(api, run))["status"] == "RUNNING"
 
 

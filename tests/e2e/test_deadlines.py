@@ -85,7 +85,7 @@ async def test_a_decision_after_the_deadline_counts_as_late_before_the_run_is_cl
         error = await api.refusal("approveRun", runId=run["id"], planVersion=7)
         assert (error["code"], error["currentStatus"]) == ("APPROVAL_EXPIRED", "AWAITING_APPROVAL")
         assert error["expiredAt"] == run["approvalExpiresAt"]
-        assert error["path"] == []
+        assert error["path"] == ["input", "runId"]
         assert (await api.run(run["id"]))["decisions"] == []
 
 

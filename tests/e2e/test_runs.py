@@ -116,7 +116,7 @@ async def test_only_a_run_that_ended_can_be_deleted(api: Api) -> None:
     for make, status in ((planning, "ANALYZING"), (awaiting, "AWAITING_APPROVAL"), (running, "RUNNING")):
         run = await make(api)
         error = await api.refusal("deleteRun", runId=run["id"])
-        assert (error["code"], error["currentStatus"], error["path"]) == ("INVALID_STATE", status, [])
+        assert (error["code"], error["currentStatus"], error["path"]) == ("INVALID_STATE", status, ["runId"])
         await api.do("cancelRun", runId=run["id"])
         await api.life(run["id"])
         assert await api.do("deleteRun", runId=run["id"]) == run["id"]

@@ -72,6 +72,19 @@ async def test_results_and_usage_are_what_the_team_reports(tmp_path: Path) -> No
     assert run.usage == Usage(requests=2, cost_usd=1.0)
 
 
+async def test_results_of_a_team_that_has_none_are_an_empty_object(tmp_path: Path) -> None:
+    async def execute(context: ExecutionContext) -> AsyncIterator[Signal]:
+        for step in context.plan.steps:
+            yield StepStarted(key=step.key)
+            yield StepFinished(key=step.key)
+        yield ResultReady(results=None)
+
+    async with open_engine(tmp_path / "mgx.db", ScriptedTeams(script=Script(execute=execute))) as engine:
+        run = await engine.start(await engine.task(), auto_approve=True)
+        events = await engine.until(run.id)
+        assert ((await engine.run(run.id)).results, events[-1].data["results"]) == ({}, {})
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from domain.codec import to_json_object
-from domain.events import PAYLOADS, Completed, Event, EventType
-from domain.model import NO_USAGE
+from domain.events import PAYLOADS, Event, EventType
 from domain.paging import Page, encode_event_cursor, log_cursor
 from tests.schema.examples import TASK, events
 from tests.schema.support import LOG_ID, Api
@@ -139,12 +136,6 @@ async def test_a_ready_plan_is_shown_as_it_was_then(api: Api) -> None:
     assert plan["version"] == 1
     assert plan["digest"] == event.data["plan"]["digest"]  # type: ignore[index,call-overload]  # JSON
     assert plan["steps"] == [{"key": key, "title": f"Do {key}", "status": "PENDING"} for key in "abc"]
-
-
-async def test_a_run_that_ends_with_nothing_completes_with_an_empty_object(api: Api) -> None:
-    ended = replace(EXAMPLES[EventType.COMPLETION], data=to_json_object(Completed(results=None, usage=NO_USAGE)))
-
-    assert (await shown(api, ended))["results"] == {}
 
 
 async def test_task_and_run_are_as_they_are_now_and_null_when_gone(api: Api) -> None:

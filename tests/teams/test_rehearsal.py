@@ -69,6 +69,16 @@ async def test_the_step_of_fail_at_fails_and_ends_the_run() -> None:
     assert not only(ResultReady, signals)
 
 
+async def test_the_longest_plan_can_be_sent_back_as_often_as_any() -> None:
+    run = run_of("rehearsal", {**QUICK, "steps": 1000})
+    _, draft = await planned(rehearsal(run.config), to_plan(run))
+    rounds = [Round(plan=numbered(draft), feedback="Again.")] * 50
+
+    _, again = await planned(rehearsal(run.config), to_plan(run, rounds))
+
+    assert len(numbered(again).steps) == 1050
+
+
 async def test_feedback_adds_a_step_whose_detail_it_is() -> None:
     run = run_of("rehearsal", QUICK)
     _, draft = await planned(rehearsal(QUICK), to_plan(run))

@@ -215,7 +215,7 @@ def test_a_plan_at_its_limits_is_taken() -> None:
     ("content", "message"),
     [
         (draft(""), "no steps"),
-        (draft(steps=tuple(step(str(n)) for n in range(p.MAX_STEPS + 1))), "has 1001 steps; at most 1000"),
+        (draft(steps=tuple(step(str(n)) for n in range(p.MAX_STEPS + 1))), "has 2001 steps; at most 2000"),
         (draft(complexity="HUGE"), "'HUGE' is none of XS, S, M, L, XL"),
         (draft(summary="s" * (p.MAX_TEXT + 1)), "summary is longer than 20000"),
         (draft("aba"), "Two steps of the plan have the key 'a'"),
