@@ -345,6 +345,8 @@ class Run:
         lease_until: When the ownership lapses; None, with an owner, lasts as long as the owner's process.
         attempt: Counts claims; a write by an older claim is refused.
         begun: Whether a claim has begun on the current phase.
+        traces: Traceparents of the request that created the run and of the latest that decided about it, for the traces
+            of the work that they caused (`domain.tracing`).
     """
 
     id: str
@@ -380,6 +382,7 @@ class Run:
     lease_until: datetime | None = None
     attempt: int = 0
     begun: bool = False
+    traces: tuple[str, ...] = ()
 
     @property
     def approval_expires_at(self) -> datetime | None:

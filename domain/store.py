@@ -377,9 +377,7 @@ class RunWrites(Protocol):
         """Add an artifact; None as content means that its bytes are stored already, under their SHA-256."""
         ...
 
-    async def claimable(
-        self, now: datetime, limit: int, teams: Collection[str] | None = None, /
-    ) -> Sequence[str]:
+    async def claimable(self, now: datetime, limit: int, teams: Collection[str] | None = None, /) -> Sequence[str]:
         """Return the runs, of these teams or any, that need a worker and have none alive, by priority and then age."""
         ...
 
@@ -426,8 +424,8 @@ class MetricWrites(Protocol):
 class EventWrites(Protocol):
     """The log, appended to."""
 
-    async def append(self, events: Sequence[Event], /) -> None:
-        """Add events; they are delivered after the commit, in this order."""
+    async def append(self, events: Sequence[Event], /) -> Sequence[Event]:
+        """Add events, to be delivered after the commit in this order; return them, with their places where known."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -130,6 +131,10 @@ class Settings(BaseSettings):
         default="auto",
         description="How: console for people, json for programs; auto is console on a terminal and json elsewhere.",
     )
+    traces: Literal["off", "otlp"] = Field(
+        default="off",
+        description="Where traces go: otlp is the collector that OTEL_EXPORTER_OTLP_ENDPOINT names, off is nowhere.",
+    )
 
     @field_validator("trusted_proxies", "allowed_origins", "allowed_hosts", mode="before")
     @classmethod
@@ -149,6 +154,13 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         Origins(frozenset(value))
+        return value
+
+    @field_validator("traces")
+    @classmethod
+    def _able_to_trace(cls, value: str) -> str:
+        if value == "otlp" and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
+            raise ValueError("OpenTelemetry is not installed; install mgx-graph[otel]")
         return value
 
     @field_validator("root_path")
@@ -202,6 +214,13 @@ class Settings(BaseSettings):
     def serves_metrics(self) -> bool:
         """Whether there is /metrics."""
         return self.is_open if self.metrics is None else self.metrics
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even what it is part of
+        return False
 
 
 class ClientSettings(BaseSettings):

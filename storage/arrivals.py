@@ -51,12 +51,12 @@ class ArrivingEventWrites:
         self._session = session
         self.is_empty = True
 
-    async def append(self, events: Sequence[Event], /) -> None:
-        """Add events; they get their places, and are delivered, after the commit."""
-        if not events:
-            return
-        self.is_empty = False
-        await self._session.execute(_INSERT, [{name: getattr(event, name) for name in _fields} for event in events])
+    async def append(self, events: Sequence[Event], /) -> Sequence[Event]:
+        """Add events and return them; they get their places, and are delivered, after the commit."""
+        if events:
+            self.is_empty = False
+            await self._session.execute(_INSERT, [{name: getattr(event, name) for name in _fields} for event in events])
+        return events
 
 
 async def forget_run(session: Session, run_id: str) -> None:

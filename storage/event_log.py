@@ -133,14 +133,15 @@ class SqlEventWrites:
         self.head = head
         self.appended: list[Event] = []
 
-    async def append(self, events: Sequence[Event], /) -> None:
-        """Add events; they are delivered after the commit, in this order."""
+    async def append(self, events: Sequence[Event], /) -> Sequence[Event]:
+        """Add events, to be delivered after the commit in this order; return them with their places."""
         if not events:
-            return
+            return ()
         placed = [event.at(pos) for pos, event in enumerate(events, self.head + 1)]
         await self._session.execute(_INSERT, [EVENT.values(event) for event in placed])
         self.head += len(placed)
         self.appended += placed
+        return placed
 
 
 def _extent(horizon: ColumnElement[int]) -> Select[*tuple[Any, ...]]:

@@ -33,7 +33,7 @@ _PAGE: Final = 500
 _BUSY_TIMEOUT: Final = 5.0
 
 # What the log does not tell: who a run belongs to, its labels, and what the engine keeps for itself.
-_UNTOLD: Final = ("id", "tenant", "task_id", "labels", "held", "owner", "lease_until", "attempt", "begun")
+_UNTOLD: Final = ("id", "tenant", "task_id", "labels", "held", "owner", "lease_until", "attempt", "begun", "traces")
 
 _BLANKS: Final = ("number", "team", "created_at")
 _NEWEST: Final = (

@@ -167,6 +167,7 @@ runs: Final = Table(
     Column("begun", Boolean, nullable=False),
     Column("horizon", BigInteger),
     Column("forgotten", Boolean, nullable=False, server_default=false()),
+    Column("traces", Strings, nullable=False, server_default="[]"),
     UniqueConstraint("task_id", "number"),
     Index(None, "tenant", "created_at", "id"),
     Index(None, "tenant", "started_at", "id"),

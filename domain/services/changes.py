@@ -14,6 +14,7 @@ from domain.lifecycle import Transition
 from domain.model import Run, RunStatus, Task, TaskStatus
 from domain.ports import WorkQueue
 from domain.store import WriteTx
+from domain.tracing import NO_TRACER, Tracer, told, told_of_run
 from domain.transitions import FINAL, WORKING
 
 TASK_STATUS: Final[Mapping[RunStatus, TaskStatus]] = {
@@ -46,14 +47,15 @@ async def lock_run(tx: WriteTx, run_id: str, *path: str) -> RunState:
 class RunChanges:
     """Writes transitions of runs; every change of a run's state goes through here."""
 
-    def __init__(self, queue: WorkQueue) -> None:
+    def __init__(self, queue: WorkQueue, tracer: Tracer = NO_TRACER) -> None:
         self._queue = queue
+        self._tracer = tracer
 
     async def insert(self, tx: WriteTx, task: Task, transition: Transition) -> None:
         """Add a new run to its locked task."""
         run = transition.state.run
         await tx.runs.insert(transition.state)
-        await tx.events.append(transition.events)
+        told(tx, await tx.events.append(transition.events))
         await tx.tasks.save(
             replace(
                 task,
@@ -82,7 +84,7 @@ class RunChanges:
             return after.run
         await tx.runs.save(before, after)
         if transition.events:
-            await tx.events.append(transition.events)
+            told_of_run(tx, self._tracer, before.run, await tx.events.append(transition.events))
         await _add_rows(tx, transition, contents or {})
         if before.run.status is not after.run.status:
             await self._follow(tx, after.run)

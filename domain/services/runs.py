@@ -15,7 +15,7 @@ from domain.errors import InvalidInputError, LimitReachedError, NotFoundError
 from domain.events import Event
 from domain.fold import RunState
 from domain.ids import IdFactory, Kind
-from domain.lifecycle import create, decide, refuse
+from domain.lifecycle import Transition, create, decide, refuse
 from domain.model import (
     Artifact,
     ConcurrencyPolicy,
@@ -35,6 +35,7 @@ from domain.services.changes import TASK_STATUS, RunChanges, lock_run
 from domain.services.idempotency import request_key
 from domain.services.inputs import UNSET, Change, NewRun
 from domain.store import IdempotencyKey, Store, WriteTx
+from domain.tracing import asked, asked_again, told
 from domain.transitions import ACTIVE, FINAL
 
 
@@ -213,7 +214,7 @@ class RunService:
                 task_id=run.task_id,
                 run_id=run.id,
             )
-            await tx.events.append([event])
+            told(tx, await tx.events.append([event]))
             return run_id
 
     async def _decide(
@@ -223,7 +224,10 @@ class RunService:
             if key is not None and (ids := await tx.idempotency.find(key)) is not None:
                 return await _existing(tx, ids[0])
             state = await lock_run(tx, run_id, "run_id")
-            run = await self._changes.save(tx, state, decide(state, command, await tx.now()))
+            transition = decide(state, command, await tx.now())
+            if transition.events:
+                transition = _traced(transition)
+            run = await self._changes.save(tx, state, transition)
             return await _kept(tx, key, run)
 
     async def _begin(
@@ -245,6 +249,7 @@ class RunService:
             settings=task.settings,
             created_at=now,
             held=held,
+            traces=asked(),
             **values,
         )
         carried = tuple(replace(kept, id=self._ids.new(Kind.ARTIFACT), run_id=run.id) for kept in artifacts)
@@ -295,6 +300,13 @@ class RunService:
                     status=status,
                 )
             )
+
+
+def _traced(transition: Transition) -> Transition:
+    """Have the run keep which request decided, for the trace of the work that follows."""
+    state = transition.state
+    traces = asked_again(state.run.traces)
+    return replace(transition, state=replace(state, run=replace(state.run, traces=traces)))
 
 
 def _carried(old: RunState, from_step: str) -> Plan:

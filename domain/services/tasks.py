@@ -19,6 +19,7 @@ from domain.ports import Teams, WorkQueue
 from domain.services.idempotency import request_key
 from domain.services.inputs import UNSET, NewTask, TaskChanges
 from domain.store import Store, WriteTx
+from domain.tracing import told
 
 _SETTINGS: Final = frozenset(field.name for field in fields(RunSettings))
 
@@ -64,7 +65,8 @@ class TaskService:
                 **values,
             )
             await tx.tasks.insert(task)
-            await tx.events.append([_event(task, e.TaskCreated(task=task), f"Task {task.name!r} was created.", "v1")])
+            event = _event(task, e.TaskCreated(task=task), f"Task {task.name!r} was created.", "v1")
+            told(tx, await tx.events.append([event]))
             if key is not None:
                 await tx.idempotency.keep(key, [task.id])
             return task
@@ -102,7 +104,7 @@ class TaskService:
             names = _changed_fields(task, changed)
             payload = e.TaskUpdated(task=changed, changed_fields=names)
             message = f"Task {changed.name!r} was changed: {', '.join(names)}."
-            await tx.events.append([_event(changed, payload, message, f"v{changed.version}")])
+            told(tx, await tx.events.append([_event(changed, payload, message, f"v{changed.version}")]))
             return changed
 
     async def delete(self, principal: Principal, task_id: str, *, force: bool) -> str:
@@ -127,7 +129,7 @@ class TaskService:
             await tx.tasks.delete(task_id)
             deleted = replace(task, updated_at=now)
             message = f"Task {task.name!r} was deleted."
-            await tx.events.append([_event(deleted, e.TaskDeleted(name=task.name), message, "deleted")])
+            told(tx, await tx.events.append([_event(deleted, e.TaskDeleted(name=task.name), message, "deleted")]))
             for run in active:
                 tx.after_commit(partial(self._queue.cancel, run.id))
             return task_id

@@ -1,8 +1,8 @@
 """What the HTTP, event stream and WebSocket transports share."""
 
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
@@ -11,11 +11,13 @@ from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from domain.tracing import NO_TRACER, Tracer
 from graph.errors import RequestError, internal
 from graph.execution.engine import Answer, Engine, Failure, Operation, Request
 from graph.transport.connections import Connections, Proxies, Shutdown
 from graph.transport.origins import Origins
-from graph.transport.tally import OK, Tally, TransportName
+from graph.transport.tally import OK, Counting, Tally, TransportName
+from graph.transport.tracing import traced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,12 @@ class RequestInfo:
     address: str
     headers: Headers
     connection_params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def traceparent(self) -> str | None:
+        """The client's place in a trace, as it came: of the payload of `connection_init`, or else the header's."""
+        given = self.connection_params.get("traceparent")
+        return given if isinstance(given, str) else self.headers.get("traceparent")
 
 
 ContextFactory: TypeAlias = Callable[[RequestInfo], Awaitable[object]]
@@ -86,6 +94,7 @@ class Transport:
         shutdown: Begun by the application when the server stops.
         options: See there.
         authorize: Called once for each WebSocket, with the payload of its `connection_init`.
+        tracer: Where operations are traced.
 
     Raises:
         ValueError: An allowed origin or a trusted proxy is malformed.
@@ -98,6 +107,8 @@ class Transport:
         shutdown: Shutdown,
         options: TransportOptions | None = None,
         authorize: Authorizer = everybody,
+        *,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.engine = engine
         self.shutdown = shutdown
@@ -108,6 +119,7 @@ class Transport:
         self.connections = Connections(self.options.connections, self.options.connections_per_address)
         self.tally = Tally()
         self._make_context = make_context
+        self._tracer = tracer
 
     def describe(
         self,
@@ -134,7 +146,7 @@ class Transport:
 
     async def execute(self, operation: Operation, info: RequestInfo) -> Answer:
         """Execute a query or mutation in a context of its own."""
-        with self.tally.counting(info.kind, operation.type) as counting:
+        with self._counting(operation, info) as counting:
             try:
                 context = await self._make_context(info)
             except Exception as error:
@@ -149,7 +161,7 @@ class Transport:
         if operation.type is not OperationType.SUBSCRIPTION:
             yield await self.execute(operation, info)
             return
-        with self.tally.counting(info.kind, operation.type) as counting:
+        with self._counting(operation, info) as counting:
             try:
                 context = await self._make_context(info)
             except Exception as error:
@@ -165,6 +177,16 @@ class Transport:
                         return
                     yield answer
             counting.outcome = OK
+
+    @contextmanager
+    def _counting(self, operation: Operation, info: RequestInfo) -> Iterator[Counting]:
+        """Count and trace an operation whose execution the block is."""
+        with self.tally.counting(info.kind, operation.type) as counting:
+            if self._tracer is NO_TRACER:
+                yield counting
+            else:
+                with traced(self._tracer, operation, counting, transport=info.kind, parent=info.traceparent):
+                    yield counting
 
 
 def new_request_id() -> str:
