@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 MGX = Path(sys.executable).with_name("mgx")
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 30
 _ADDRESS = re.compile(r"https?://[^\s,]+")
 
