@@ -7,7 +7,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks import cluster, costs, latency, runs, startup, waiting
+from benchmarks import cluster, costs, latency, retention, runs, startup, waiting
 from benchmarks.results import keep, machine
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "runs": runs.measure,
     "costs": costs.measure,
     "cluster": cluster.measure,
+    "retention": retention.measure,
 }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from graph.durations import parse_duration
 from graph.logs import LogFormat
 from graph.transport.origins import Origins
 
@@ -110,6 +112,12 @@ class Settings(BaseSettings):
     max_run_artifact_bytes: int = Field(
         default=256 * 1024**2, ge=1, description="Size of a run's artifacts together at most."
     )
+    event_retention: timedelta | None = Field(
+        default=None,
+        gt=timedelta(0),
+        description="How long a run's events and log lines are kept after its end: seconds, or such as 12h or 30d; "
+        "by default for ever.",
+    )
 
     max_depth: int = Field(default=12, ge=1, description="Levels of an operation.")
     max_aliases: int = Field(default=30, ge=0, description="Aliases of an operation.")
@@ -142,6 +150,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part for part in (part.strip() for part in value.split(",")) if part)
         return value
+
+    @field_validator("event_retention", mode="before")
+    @classmethod
+    def _duration(cls, value: object) -> object:
+        return parse_duration(value) if isinstance(value, str) else value
 
     @field_validator("trusted_proxies")
     @classmethod

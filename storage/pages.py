@@ -123,7 +123,7 @@ class Listing(Generic[T]):
             return
         parent, floor = max(((parent, row[2]) for parent, row in edges.items()), key=itemgetter(1))
         after, before = window.values.get("after_0", floor), window.values.get("before_0", floor + 1)
-        if after < floor or before <= floor:
+        if floor and (after < floor or before <= floor):
             raise CursorExpiredError(self.cursors.write(parent, (floor,)))
 
     def _page(self, window: _Window, rows: Sequence[AnyRow], edges: AnyRow | None, parent: str | None) -> Page[T]:

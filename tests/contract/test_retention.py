@@ -196,6 +196,16 @@ async def test_the_head_stays_where_it_was_when_the_newest_event_is_gone(world: 
     assert log(world)[-1].pos == last.pos + 1, "a place is not given twice"
 
 
+async def test_the_beginning_of_a_log_that_is_whole_is_a_place_like_any_other(world: World) -> None:
+    of = await world.add_task()
+    await world.keep(task_event(of))
+    beginning = encode_event_cursor(world.store.log_id, 0)
+    async with world.store.read(ANONYMOUS) as view:
+        for fetch in _lists(of):
+            assert (await fetch(view, PageRequest(backward=True, before=beginning))).items == []
+            assert list((await fetch(view, PageRequest(after=beginning))).items) == log(world)
+
+
 async def test_a_list_begins_above_the_horizon(world: World) -> None:
     of = await world.add_task()
     await world.keep(task_event(of))
