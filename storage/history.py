@@ -2,8 +2,8 @@
 
 A run's history is removed in two moves. The first marks it: the place of its last event becomes the horizon of the run,
 and of its task and tenant unless theirs is further on already. From that commit on no reader sees it: lists begin above
-the horizon, and a cursor below it is refused. The second removes the rows, in as many transactions as it takes, in no
-order that anyone could notice. So what a reader sees has no hole at any time, wherever a process is killed.
+the horizon, and a cursor below it is refused. The second removes the rows, the first ones first, in as many
+transactions as it takes. So what a reader sees has no hole at any time, wherever a process is killed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import (
     BindParameter,
     Column,
     ColumnElement,
+    Delete,
     Integer,
     bindparam,
     delete,
@@ -26,7 +27,6 @@ from sqlalchemy import (
     select,
     text,
     true,
-    tuple_,
     update,
 )
 
@@ -79,14 +79,21 @@ _ADD_TENANT: Final = insert(horizons).from_select(
 )
 
 _chosen: Final[BindParameter[Any]] = bindparam("chosen", expanding=True)
-_rows: Final = bindparam("rows", type_=Integer())
-_line: Final = tuple_(logs.c.run_id, logs.c.number)
-_REMOVE_EVENTS: Final = delete(events).where(
-    events.c.pos.in_(select(events.c.pos).where(events.c.run_id.in_(_chosen)).limit(_rows))
-)
-_REMOVE_LINES: Final = delete(logs).where(
-    _line.in_(select(logs.c.run_id, logs.c.number).where(logs.c.run_id.in_(_chosen)).limit(_rows))
-)
+
+
+def _remove(number: Column[int]) -> Delete:
+    """Return what removes the first rows of a run, which a column numbers without a gap."""
+    first = number.table.alias("first")
+    of_run = bindparam("of_run", type_=runs.c.id.type)
+    lowest = select(func.min(first.c[number.name])).where(first.c.run_id == of_run).scalar_subquery()
+    # A range of an index on either database; how many rows there are can't lead a planner astray.
+    return delete(number.table).where(
+        number.table.c.run_id == of_run, number < lowest + bindparam("rows", type_=Integer())
+    )
+
+
+_REMOVE_EVENTS: Final = _remove(events.c.sequence)
+_REMOVE_LINES: Final = _remove(logs.c.number)
 _FORGET: Final = (
     update(runs)
     .where(
@@ -140,9 +147,10 @@ class SqlHistoryWrites:
         if not chosen:
             return None
         await self._mark(chosen)
+        parts = [{"of_run": row.id, "rows": rows} for row in chosen]
+        await self._session.execute(_REMOVE_EVENTS, parts)
+        await self._session.execute(_REMOVE_LINES, parts)
         some = {"chosen": [row.id for row in chosen]}
-        await self._session.execute(_REMOVE_EVENTS, some | {"rows": rows})
-        await self._session.execute(_REMOVE_LINES, some | {"rows": rows})
         await self._session.execute(_FORGET, some)
         ((gone,),) = await self._session.rows(_FORGOTTEN, **some)
         return int(gone)
