@@ -41,8 +41,8 @@ class Pace:
     limit: float
 
     def is_odd(self, story: Story) -> bool:
-        """Whether a run stood still for too long."""
-        return max(self._standstills(story), default=0.0) > self.limit
+        """Whether a run stood still for too long, or was taken over though nobody had been struck."""
+        return max(self._standstills(story), default=0.0) > self.limit or bool(self._takeovers([story])[1])
 
     def figures(self, stories: Sequence[Story]) -> Json:
         """Return how long runs stood still for each failure, and how soon those that were lost were taken over."""
