@@ -53,7 +53,7 @@ async def storm(size: Size, layout: Layout, folder: Path, *, seed: int | None = 
         return Outcome(
             seed=seed,
             violations=judgement.violations + cluster.complaints(),
-            dumps=judgement.dumps,
+            dumps=[pace.timeline(), *judgement.dumps] if judgement.dumps else [],
             figures=own | judgement.figures | cluster.figures(),
             goals=pace.goals(pace_figures),
         )

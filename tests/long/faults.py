@@ -102,7 +102,7 @@ async def suffer(size: Size, layout: Layout, folder: Path, *, seed: int | None =
         return Outcome(
             seed=seed,
             violations=judgement.violations + cluster.complaints(),
-            dumps=judgement.dumps,
+            dumps=[pace.timeline(), *judgement.dumps] if judgement.dumps else [],
             figures=own | judgement.figures | cluster.figures(),
             goals=[
                 Goal("seconds until all is back after a fault of the database", BACK_SECONDS, max(back, default=0.0)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from tests.long.figures import quantiles
@@ -53,6 +53,11 @@ class Pace:
             "takeoversWithoutCause": without_cause,
             "standstill": quantiles(still),
         }
+
+    def timeline(self) -> str:
+        """Return what was struck and when, as the events tell their time."""
+        times = [(datetime.fromtimestamp(blow.at, UTC), blow) for blow in self.blows]
+        return "\n".join(["blows:", *(f"  {at:%Y-%m-%dT%H:%M:%S.%fZ} {blow.kind} {blow.member}" for at, blow in times)])
 
     def goals(self, figures: Json) -> list[Goal]:
         """Return what is aimed at."""

@@ -145,13 +145,13 @@ class _Pipe:
         self._cut: asyncio.Event | None = None
 
     def to_server(self, data: bytes) -> None:
-        if not self._is_silent and not self._is_half:
+        if not self._is_silent and not self._is_half and not self._server.is_closing():
             self._server.write(data)
 
     async def to_client(self, reader: asyncio.StreamReader) -> None:
         """Pass on what the server says, to its end."""
         while (data := await _read(reader)) and self._cut is None:
-            if not self._is_silent:
+            if not self._is_silent and not self._client.is_closing():
                 self._client.write(data)
         self.reset()
         if self._cut is not None:
