@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final, TypeVar, assert_never
 
@@ -27,6 +28,8 @@ from domain.model import NO_USAGE, Artifact, JsonValue, RunFailure, RunStatus, S
 from domain.plan import PlanDraft
 from domain.ports import Clock, ExecutionContext, PlanContext, Teams
 from domain.services.work import Assignment, WorkService
+from domain.tracing import NO_TRACER, Tracer
+from domain.work_trace import WorkTrace
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ class Executor:
         silence: How long a team may say nothing before its run fails (TEAM_TIMEOUT).
         max_artifact_bytes: Size of one artifact at most.
         max_run_artifact_bytes: Size of a run's artifacts together at most.
+        tracer: Where the work is traced.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Executor:
         silence: timedelta,
         max_artifact_bytes: int,
         max_run_artifact_bytes: int,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self.work = work
         self.teams = teams
@@ -83,6 +88,7 @@ class Executor:
         self.silence = silence
         self.max_artifact_bytes = max_artifact_bytes
         self.max_run_artifact_bytes = max_run_artifact_bytes
+        self.tracer = tracer
 
     async def advance(self, run_id: str, leash: Leash) -> None:
         """Do what a run needs now: plan it, execute it, or find that there is nothing to do.
@@ -114,12 +120,12 @@ class _Drive:
         self._has_results = False
         self._unwritten: list[c.WorkerCommand] = []
         self._left_behind = False
+        self._trace = WorkTrace(executor.tracer, assignment.state.run, executor.owner)
 
     async def run(self) -> None:
         """Work until the run waits, ends, or the work is halted."""
         try:
-            if self._state.run.status is RunStatus.CANCELLING:
-                await self._report([c.Stopped()])
+            await self._say_stopped()
             if self._state.run.status is RunStatus.ANALYZING:
                 await self._phase(self._plan)
             if self._state.run.status is RunStatus.RUNNING:
@@ -128,6 +134,11 @@ class _Drive:
             logger.warning("the work on run %s stops here: %s", self._assignment.run_id, error)
 
     async def _phase(self, work: Callable[[], AsyncIterator[s.Signal]]) -> None:
+        with self._trace.phase(self._state.run.status):
+            await self._do(work)
+            await self._say_stopped()
+
+    async def _do(self, work: Callable[[], AsyncIterator[s.Signal]]) -> None:
         """Do one phase, and turn every way in which it can fail into the run's failure."""
         try:
             await self._follow(work())
@@ -262,16 +273,18 @@ class _Drive:
             await self._report([replace(fail, failure=unspeakable)])
 
     async def _stop(self) -> None:
-        """Say that the work has stopped; what was collected is written first."""
-        match self._leash.halted.result():
-            case Halt.SHUTDOWN:
-                await self._report([c.HandOver()])
-            case Halt.CANCELLED if not self._left_behind:
-                await self._report([c.Stopped()])
-            case Halt.CANCELLED:
-                pass
-            case Halt.LOST:
-                raise StaleAttemptError(f"Another worker has it; attempt {self._assignment.attempt} is over.")
+        """Give the run back, or leave it to whoever has it now."""
+        if self._leash.is_halted_for(Halt.SHUTDOWN):
+            await self._report([c.HandOver()])
+        if self._leash.is_halted_for(Halt.LOST):
+            raise StaleAttemptError(f"Another worker has it; attempt {self._assignment.attempt} is over.")
+
+    async def _say_stopped(self) -> None:
+        """End a run that was cancelled, be it that its team was stopped or that it just then ended by itself."""
+        run = self._state.run
+        cancelled = run.status is RunStatus.CANCELLING or self._leash.is_halted_for(Halt.CANCELLED)
+        if cancelled and run.owner is not None and not self._left_behind:
+            await self._report([c.Stopped()])
 
     async def _store(self, signal: s.ArtifactMade) -> None:
         run, size = self._state.run, len(signal.content)
@@ -304,7 +317,9 @@ class _Drive:
             return
         batch = [*collected, *commands]
         try:
-            self._state = await self._patiently(lambda: self._executor.work.report(self._assignment, batch, contents))
+            with self._trace.reporting(batch):
+                report = partial(self._executor.work.report, self._assignment, batch, contents)
+                self._state = await self._patiently(report)
         except (InvalidSignalError, TeamError):
             # What the team said before its mistake is kept; the mistake may be in how far a step is.
             self._unwritten = [said for said in collected if not isinstance(said, c.AdvanceStep)]

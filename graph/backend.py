@@ -18,9 +18,11 @@ from domain.runner import Runner
 from domain.services.changes import RunChanges
 from domain.services.work import WorkService
 from domain.timed_store import TimedStore
+from domain.tracing import Tracer
 from domain.worker import Worker
 from graph.clock import SystemClock
 from graph.settings import Settings
+from graph.tracing import open_tracer
 from storage.bell import open_bell
 from storage.errors import StorageError
 from storage.postgres import PostgresSettings
@@ -38,6 +40,7 @@ class Backend:
         store: Where everything is kept, timed.
         bell: Tells other processes of news; its `status` says whether they hear.
         engine: Where runs are submitted, and what works on them here.
+        tracer: Where spans are told.
     """
 
     instance: str
@@ -50,6 +53,7 @@ class Backend:
     changes: RunChanges
     work: WorkService
     executor: Executor
+    tracer: Tracer
 
 
 @asynccontextmanager
@@ -86,6 +90,7 @@ async def open_backend(
     )
     instance = f"mgx-{secrets.token_hex(4)}"
     async with AsyncExitStack() as stack:
+        tracer = await stack.enter_async_context(open_tracer(settings.traces, instance=instance))
         bell = await stack.enter_async_context(open_bell(settings.bell_url))
 
         def deliver(events: Sequence[Event]) -> None:
@@ -104,7 +109,7 @@ async def open_backend(
         timed = TimedStore(store)
         lease = timedelta(seconds=settings.lease) if url else None
         engine = await stack.enter_async_context(_open_engine(settings, slots, teams))
-        changes = RunChanges(engine)
+        changes = RunChanges(engine, tracer)
         work = WorkService(timed, changes)
         executor = Executor(
             work,
@@ -117,6 +122,7 @@ async def open_backend(
             silence=timedelta(seconds=settings.team_timeout),
             max_artifact_bytes=settings.max_artifact_bytes,
             max_run_artifact_bytes=settings.max_run_artifact_bytes,
+            tracer=tracer,
         )
         yield Backend(
             instance=instance,
@@ -129,6 +135,7 @@ async def open_backend(
             changes=changes,
             work=work,
             executor=executor,
+            tracer=tracer,
         )
 
 

@@ -10,9 +10,11 @@ from datetime import timedelta
 from domain.events import Event
 from domain.feed import Feed
 from domain.model import ANONYMOUS
+from domain.retention import Retention
 from domain.services.metrics import MetricService
 from domain.services.runs import RunService
 from domain.services.tasks import TaskService
+from domain.tracing import Tracer
 from graph.backend import Backend, open_backend
 from graph.context import Context, Services
 from graph.execution.engine import Engine, EngineOptions
@@ -64,8 +66,10 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
         await stack.enter_async_context(feed.serve())
         if settings.own_slots:
             await stack.enter_async_context(backend.engine.serve(backend.work, backend.executor))
+        if settings.event_retention is not None:
+            await stack.enter_async_context(Retention(backend.store, settings.event_retention).serve())
         services = _services(settings, backend, feed, lambda: transport.connections.open)
-        transport = _transport(settings, services)
+        transport = _transport(settings, services, backend.tracer)
         yield Application(
             settings=settings,
             services=services,
@@ -94,7 +98,7 @@ def _services(settings: Settings, backend: Backend, feed: Feed, connections: Cal
     )
 
 
-def _transport(settings: Settings, services: Services) -> Transport:
+def _transport(settings: Settings, services: Services, tracer: Tracer) -> Transport:
     async def make_context(info: RequestInfo) -> Context:
         return Context(services=services, principal=ANONYMOUS, request_id=info.request_id)
 
@@ -124,7 +128,7 @@ def _transport(settings: Settings, services: Services) -> Transport:
         allowed_origins=frozenset(settings.allowed_origins),
         trusted_proxies=settings.trusted_proxies,
     )
-    return Transport(engine, make_context, Shutdown(), options)
+    return Transport(engine, make_context, Shutdown(), options, tracer=tracer)
 
 
 def _hosts(settings: Settings) -> frozenset[str] | None:

@@ -14,7 +14,7 @@ _SETTINGS: Final = frozenset(
     {
         *("database_url", "database_pool_size", "bus_url", "lease", "shutdown_grace", "cancel_grace", "team_timeout"),
         *("teams", "team_path", "playbooks", "default_playbook", "max_artifact_bytes", "max_run_artifact_bytes"),
-        *("log_level", "log_format"),
+        *("log_level", "log_format", "traces"),
     }
 )
 

@@ -28,6 +28,7 @@ from domain.services.tasks import TaskService
 from domain.services.work import WorkService
 from domain.signals import Signal, StepFinished, StepStarted
 from domain.store import RunScope, Store
+from domain.tracing import NO_TRACER, Tracer
 from domain.worker import Worker
 from graph.clock import SystemClock
 from storage.bell import open_bell
@@ -135,6 +136,7 @@ async def open_engine(
     silence: float = 60.0,
     owner: str = "worker",
     working: bool = True,
+    tracer: Tracer = NO_TRACER,
     lease: timedelta = timedelta(seconds=30),
     shutdown_grace: float = 0.0,
     queues: Collection[str] | None = None,
@@ -158,7 +160,7 @@ async def open_engine(
         else:
             worker = Worker(slots=slots, lease=lease, grace=shutdown_grace, teams=queues)
             runner = await stack.enter_async_context(open_queue(server, worker))
-        changes = RunChanges(runner)
+        changes = RunChanges(runner, tracer)
         work = WorkService(store, changes)
         executor = Executor(
             work,
@@ -171,6 +173,7 @@ async def open_engine(
             silence=timedelta(seconds=silence),
             max_artifact_bytes=1000,
             max_run_artifact_bytes=1500,
+            tracer=tracer,
         )
         if working:
             await stack.enter_async_context(runner.serve(work, executor))

@@ -344,6 +344,30 @@ async def test_artifacts_beyond_their_limits_fail_the_run(tmp_path: Path, sizes:
     assert run.failure.code == "ARTIFACT_TOO_LARGE"
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancel_that_comes_as_the_team_ends_by_itself_is_no_later_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def plan(_: PlanContext) -> AsyncIterator[Signal]:
+        begun.set()
+        await go_on.wait()
+        if fails:
+            raise TeamError("No plan came to mind.")
+        yield draft("one")
+
+    async with open_engine(tmp_path / "mgx.db", ScriptedTeams(script=Script(plan=plan))) as engine:
+        run = await engine.start(await engine.task())
+        await begun.wait()
+        monkeypatch.setattr(engine.queue, "cancel", lambda _: None)  # the news does not get there in time
+        await engine.runs.cancel(ANONYMOUS, run.id, reason=None)
+        go_on.set()
+        events = await engine.until(run.id)
+        assert types(events)[-3:] == ["CANCEL_REQUESTED", "LOG", "CANCELLED"]
+        assert events[-1].data["forced"] is False
+
+
 async def test_cancelled_work_gets_to_clean_up(tmp_path: Path) -> None:
     cleaned = asyncio.Event()
 
@@ -362,6 +386,7 @@ async def test_cancelled_work_gets_to_clean_up(tmp_path: Path) -> None:
         assert cancelling.status is RunStatus.CANCELLING
         events = await engine.until(run.id)
         assert types(events)[-2:] == ["CANCEL_REQUESTED", "CANCELLED"]
+        assert events[-1].data["forced"] is False
         assert cleaned.is_set()
         again = await engine.runs.cancel(ANONYMOUS, run.id, reason=None)
         assert again.status is RunStatus.CANCELLED
