@@ -96,7 +96,7 @@ class Feed:
             self._rung.set()
             return
         self._position = events[-1].pos
-        self._lag_ms = (self._clock.now() - events[-1].timestamp).total_seconds() * 1000
+        self._lag_ms = max((self._clock.now() - events[-1].timestamp).total_seconds() * 1000, 0.0)
         for event in events:
             self._hub.deliver(event)
 

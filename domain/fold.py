@@ -153,7 +153,8 @@ def _end(state: RunState, status: RunStatus, at: datetime, **fields: object) -> 
             for step in state.plan.steps
         )
         state = replace(state, plan=replace(state.plan, steps=steps))
-    duration = (at - run.started_at).total_seconds() if run.started_at else None
+    # A clock that was set back must not make it negative.
+    duration = max((at - run.started_at).total_seconds(), 0.0) if run.started_at else None
     return with_run(
         state, **{"deadline": None, "current_step": None} | fields, status=status, completed_at=at, duration=duration
     )

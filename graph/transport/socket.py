@@ -2,12 +2,12 @@
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md, with these codes:
 
-    1009 message too large          4406 no common subprotocol
+    1007 text that is no UTF-8      4401 subscribe before init
+    1009 message too large          4403 the init was refused
+    1011 a mistake of ours          4406 no common subprotocol
     1012 the server stops           4408 no init in time, or no answer to a ping
     1013 the client takes nothing   4409 an operation with that id runs
     4400 malformed message          4429 a second init
-    4401 subscribe before init
-    4403 the init was refused
 """
 
 import asyncio
