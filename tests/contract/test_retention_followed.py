@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -188,6 +189,7 @@ async def test_a_process_that_slept_for_too_long_tells_its_followers(database_ur
         await _following(world.feed)
         with pytest.MonkeyPatch.context() as sleeping:
             sleeping.setattr(world.feed, "publish", lambda _: None)
+            sleeping.setattr(world.feed, "_catch_up", partial(asyncio.sleep, 0))
             await world.ended(of)
             await world.do(lasting.id, CLAIM)
             await world.forget_all()
