@@ -1,13 +1,15 @@
 """What clients see when history is gone: an error with where to go on, never silence."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from domain.retention import Retention
-from tests.e2e.client import Api, RefusedError
+from tests.e2e.client import PATIENCE, Api, RefusedError
 from tests.e2e.server import Served, serving
 from tests.e2e.work import cancelled, ended, new_task, running
 
@@ -118,3 +120,12 @@ async def test_one_goes_on_from_the_oldest_cursor(api: Api, served: Served, sse:
     assert page == {"nodes": [{"type": "TASK_UPDATED"}], "pageInfo": {"hasPreviousPage": False}}
     async with api.following("runEvents", lasting["id"], sse=sse) as events:
         assert (await anext(events))["sequence"] == 1, "a run that is not over keeps its history"
+
+
+async def test_a_server_that_is_told_how_long_to_keep_history_removes_it_by_itself(tmp_path: Path) -> None:
+    async with serving(tmp_path, event_retention="1s") as served:
+        run = await ended(served.api)
+        async with asyncio.timeout(PATIENCE):
+            while (await served.api.run(run["id"], "events { nodes { id } }"))["events"]["nodes"]:
+                await asyncio.sleep(0.05)
+        assert (await served.api.run(run["id"]))["status"] == "COMPLETED"
