@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from domain.errors import StoreBusyError, StoreError, StoreFullError
@@ -44,24 +44,30 @@ def translated() -> Iterator[None]:
     except PoolTimeoutError as error:
         raise StoreBusyError("All connections to the database are in use; try again.") from error
     except DBAPIError as error:
-        known = _translate(error)
-        if known is None:
+        translation = known(error.orig, is_lost=error.connection_invalidated)
+        if translation is None:
             raise
-        raise known from error
+        raise translation from error
 
 
-def _translate(error: DBAPIError) -> StoreError | None:
-    code, state = result_code(error.orig), getattr(error.orig, "sqlstate", None)
+def known(error: BaseException | None, *, is_lost: bool = False) -> StoreError | None:
+    """Return what the domain calls a driver's own error; None for one that is a mistake of ours.
+
+    Args:
+        error: Of sqlite3 or psycopg.
+        is_lost: Whether the connection is known to be gone.
+    """
+    code, state = result_code(error), getattr(error, "sqlstate", None)
     if code in _FULL or state in _FULL_STATES:
-        return StoreFullError(f"The database can't be written now: {error.orig}.")
+        return StoreFullError(f"The database can't be written now: {error}.")
     if code in _DAMAGED or state in _DAMAGED_STATES:
-        return StoreError(f"The database is damaged: {error.orig}.")
-    is_lost = error.connection_invalidated or (state is None and is_unreachable(error))
-    if code in _BUSY or is_lost or (state is not None and state[:2] in _BUSY_CLASSES):
+        return StoreError(f"The database is damaged: {error}.")
+    if code in _BUSY or is_lost or _is_unreachable(error) or (state is not None and state[:2] in _BUSY_CLASSES):
         return StoreBusyError("The database is busy or can't be reached; try again.")
     return None
 
 
-def is_unreachable(error: DBAPIError) -> bool:
-    """Whether PostgreSQL could not be asked at all, or went away."""
-    return isinstance(error, OperationalError) and hasattr(error.orig, "sqlstate")
+def _is_unreachable(error: BaseException | None) -> bool:
+    """Whether PostgreSQL could not be asked at all, or went away: psycopg's OperationalError without a state."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return "OperationalError" in kinds and getattr(error, "sqlstate", "") is None

@@ -40,14 +40,14 @@ class PostgresSettings:
         statement_timeout: Seconds that a statement may take.
         lock_timeout: Seconds to wait for a row that another transaction has locked.
         idle_timeout: Seconds that an open transaction may do nothing before the server ends it: so long can a process
-            that is frozen in the midst of one keep others from its rows.
+            that is frozen in one keep others from its rows. Less than `lock_timeout`, so that they go on then.
         own_clock: Whether the server's clock tells the time of transactions, so that all who use it agree.
     """
 
     pool_size: int = 8
     statement_timeout: float = 30.0
     lock_timeout: float = 5.0
-    idle_timeout: float = 5.0
+    idle_timeout: float = 2.0
     own_clock: bool = True
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final
 
 from procrastinate import App, JobContext, PsycopgConnector
-from procrastinate.exceptions import ProcrastinateException
+from procrastinate.exceptions import ConnectorException, ProcrastinateException
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import DeleteJobCondition, Status
 from sqlalchemy.engine import URL
@@ -30,6 +30,7 @@ from domain.model import Run
 from domain.services.work import WorkService
 from domain.store import WriteTx
 from domain.worker import Worker
+from storage.errors import known
 from storage.postgres_schema import CONNECT_SECONDS
 from storage.transactions import SqlWriteTx
 
@@ -52,7 +53,7 @@ _BACKOFF: Final = (0.1, 0.5, 1.0)
 """Seconds between attempts to fetch jobs again."""
 
 _CONNECTIONS: Final = 4
-_OPTIONS: Final = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=5000"
+_OPTIONS: Final = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=2000"
 
 
 class SharedQueue:
@@ -77,7 +78,10 @@ class SharedQueue:
             tx.after_commit(partial(self._worker.deadlines.expect, at))
             return
         job = self._advance.configure(connection=await tx.driver(), queue=run.team, priority=run.priority)
-        await job.defer_async(run_id=run.id)
+        try:
+            await job.defer_async(run_id=run.id)
+        except ConnectorException as error:
+            raise known(error.__cause__) or error from error
 
     def cancel(self, run_id: str, /) -> None:
         """Have the worker that has the run stop; without this it notices at its next renewal."""

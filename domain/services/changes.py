@@ -107,11 +107,16 @@ class RunChanges:
         """Tell the queue what the run needs next."""
         if after.deadline is not None and after.deadline != before.deadline and after.status not in FINAL:
             await self._queue.submit(tx, after, at=after.deadline)
-        if after.status in WORKING and after.owner is None and not after.held:
+        if _is_waiting(after) and not (_is_waiting(before) and before.status is after.status):
             await self._queue.submit(tx, after)
         ended = after.status in FINAL or after.status is RunStatus.CANCELLING
         if before.owner is not None and before.status is not after.status and ended:
             tx.after_commit(partial(self._queue.cancel, after.id))
+
+
+def _is_waiting(run: Run) -> bool:
+    """Return whether a run needs a worker and has none."""
+    return run.status in WORKING and run.owner is None and not run.held
 
 
 def _followed(task: Task, run: Run) -> Task:

@@ -15,6 +15,7 @@ from domain.errors import StaleAttemptError, StoreBusyError
 from domain.events import EventType
 from domain.model import ANONYMOUS, RunFailure, RunStatus
 from domain.ports import ExecutionContext
+from domain.services.inputs import NewMetric, NewMetrics
 from domain.services.work import WorkService
 from domain.signals import Signal, StepFinished, StepStarted
 from tests.backing import PostgresServer
@@ -198,3 +199,27 @@ async def test_jobs_are_fetched_again_after_the_database_cut_all_connections(
             with suppress(StoreBusyError):
                 run = await engine.start(task, auto_approve=True)
         assert types(await engine.until(run.id))[-1] == "COMPLETION"
+
+
+async def test_a_connection_that_is_lost_while_a_job_is_written_is_told_as_a_busy_store(
+    postgres: PostgresServer, database: str
+) -> None:
+    async with open_engine(HERE, working=False) as engine:
+        run = await engine.start(await engine.task())
+        cut = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{database}'"
+        with pytest.raises(StoreBusyError):  # noqa: PT012  # what fails is the middle of a transaction
+            async with engine.store.write(ANONYMOUS) as tx:
+                assert await tx.runs.lock(run.id)
+                postgres.sql(cut)
+                await engine.queue.submit(tx, run)
+        async with engine.store.read(ANONYMOUS) as view:
+            assert await view.runs.many([run.id])
+
+
+async def test_what_is_said_of_a_run_that_waits_makes_no_further_job(postgres: PostgresServer, database: str) -> None:
+    async with open_engine(HERE, working=False) as engine:
+        run = await engine.start(await engine.task())
+        for value in range(3):
+            sample = NewMetric(name="n", value=value)
+            await engine.metrics.create(ANONYMOUS, NewMetrics(run_id=run.id, metrics=[sample]))
+        assert postgres.sql("SELECT count(*) FROM procrastinate_jobs", database) == "1"
