@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -16,37 +16,56 @@ Json: TypeAlias = dict[str, Any]
 
 
 class Http:
-    """One connection to the API, one request at a time."""
+    """One connection to the API, one request at a time; opened again where the server closed it for being idle."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._where = address.hostname, address.port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, document: str, **variables: Any) -> Json:
         """Return an answer's data; an error of any kind ends the benchmark."""
         body = json.dumps({"query": document, "variables": variables}).encode()
         head = "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        headers = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(headers.partition("content-length:")[2].partition("\r\n")[0])
-        answer = json.loads(await self._reader.readexactly(length))
+        answer = json.loads(await self._exchange(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body))
         assert "errors" not in answer, answer
         data: Json = answer["data"]
         for payload in data.values():
             assert not (isinstance(payload, dict) and payload.get("userErrors")), payload
         return data
 
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._streams is not None:
+            (_, writer), self._streams = self._streams, None
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _exchange(self, request: bytes) -> bytes:
+        while True:
+            if self._streams is None:
+                self._streams = await asyncio.open_connection(*self._where)
+            reader, writer = self._streams
+            try:
+                writer.write(request)
+                headers = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                if getattr(error, "partial", b""):
+                    raise
+                await self.close()  # the server did so before it saw the request
+                continue
+            return await reader.readexactly(int(headers.partition("content-length:")[2].partition("\r\n")[0]))
+
 
 @asynccontextmanager
 async def http(url: str) -> AsyncGenerator[Http]:
     """Have a connection while the block runs."""
-    address = urlsplit(url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    client = Http(url)
     try:
-        yield Http(reader, writer)
+        yield client
     finally:
-        writer.close()
-        await writer.wait_closed()
+        await client.close()
 
 
 class Subscription:

@@ -43,10 +43,11 @@ async def whole_runs(urls: Sequence[str], runs: int, in_flight: int) -> float:
                 await news.of(run_id, "COMPLETION")
 
         began = time.perf_counter()
-        await asyncio.gather(*(go_on(client) for client in clients))
-        seconds = time.perf_counter() - began
-        reading.cancel()
-        return runs / seconds
+        try:
+            await asyncio.gather(*(go_on(client) for client in clients))
+            return runs / (time.perf_counter() - began)
+        finally:
+            reading.cancel()
 
 
 async def created(urls: Sequence[str], runs: int, clients: int) -> float:
