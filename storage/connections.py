@@ -1,41 +1,81 @@
-"""Connections that are kept open, and who has one when."""
+"""Connections to a file that are kept open, and who has one when."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import make_url
 
 from storage.driver import PipelinedConnection, connect
+from storage.statements import AnyRow, Params, Query, Statement, Statements
+
+_STATEMENTS: Final = Statements(make_url("sqlite+aiosqlite://").get_dialect()())
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """An open connection: as SQLAlchemy knows it, and the driver's own below it."""
+class SqliteLink:
+    """An open connection with its transaction, which begins with the first statement.
 
-    sql: AsyncConnection
-    pipeline: PipelinedConnection
+    Attributes:
+        driver: The driver's own connection.
+        statements: Compiles for it.
+    """
 
-    def deferred(self) -> AbstractContextManager[None]:
-        """Hand over, without waiting, the statements that are executed in the block."""
-        return self.pipeline.deferred()
+    statements = _STATEMENTS
+
+    def __init__(self, driver: PipelinedConnection, begin: str) -> None:
+        self.driver = driver
+        self._begin = begin
+        self._begun = False
+
+    async def fetch(self, *queries: Query) -> Sequence[Sequence[AnyRow]]:
+        """Execute queries, after all that was handed over, and return the rows of each."""
+        self._begin_once()
+        return [
+            statement.read(await self.driver.fetch(statement.text, statement.bind(params)))
+            for statement, params in queries
+        ]
+
+    def hand_over(self, statement: Statement, rows: Sequence[Params]) -> None:
+        """Have a statement executed, once for each row of parameters, without waiting for it."""
+        self._begin_once()
+        self.driver.hand_over(statement.text, *[statement.bind(row) for row in rows])
+
+    async def flush(self) -> PipelinedConnection:
+        """Wait for what was handed over, and return the driver's connection."""
+        self._begin_once()
+        await self.driver.on_thread(lambda _: None)
+        return self.driver
+
+    async def commit(self) -> None:
+        """Commit what was done, if anything."""
+        if self._begun:
+            await self.driver.commit()
+            self._begun = False
+
+    async def roll_back(self) -> None:
+        """Take back what was not committed."""
+        if self._begun:
+            self._begun = False
+            await self.driver.rollback()
+
+    def _begin_once(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self.driver.hand_over(self._begin)
 
 
-Pool: TypeAlias = asyncio.LifoQueue[Connected]
+Pool: TypeAlias = asyncio.LifoQueue[SqliteLink]
 """Last in, first out: the connection used last has its pages in the cache."""
 
 
 class Lease:
     """The use of a connection; of a pool's it is taken when it is first needed."""
 
-    def __init__(self, pool: Pool, taken: Connected | None = None) -> None:
+    def __init__(self, pool: Pool, taken: SqliteLink | None = None) -> None:
         self._pool = pool
         self._taken = taken
 
@@ -44,7 +84,7 @@ class Lease:
         """Whether a connection is held."""
         return self._taken is not None
 
-    async def take(self) -> Connected:
+    async def take(self) -> SqliteLink:
         """Return the connection; waits while all are in use."""
         if self._taken is None:
             self._taken = await self._pool.get()
@@ -53,18 +93,17 @@ class Lease:
     async def give_back(self) -> None:
         """End the connection's transaction and let others have it."""
         if self._taken is not None:
-            connection, self._taken = self._taken, None
+            link, self._taken = self._taken, None
             try:
-                await connection.sql.rollback()
-                await connection.pipeline.rollback()  # which SQLAlchemy leaves out after a COMMIT that failed
+                await link.roll_back()
             finally:
-                self._pool.put_nowait(connection)
+                self._pool.put_nowait(link)
 
 
 @asynccontextmanager
 async def open_connection(
     path: Path, *, begin: str, pragmas: Sequence[str], busy_timeout: float
-) -> AsyncGenerator[Connected, None]:
+) -> AsyncGenerator[SqliteLink, None]:
     """Open a connection to a database file.
 
     Args:
@@ -73,21 +112,10 @@ async def open_connection(
         pragmas: What to set up first.
         busy_timeout: Seconds to wait when another process has the database locked.
     """
-    pipeline = await connect(path, busy_timeout=busy_timeout)
+    driver = await connect(path, busy_timeout=busy_timeout)
     try:
         for pragma in pragmas:
-            await pipeline.cursor().execute(pragma)
-
-        def begin_transaction(connection: Connection) -> None:
-            with pipeline.deferred():
-                connection.exec_driver_sql(begin)
-
-        async def opened() -> PipelinedConnection:
-            return pipeline
-
-        engine = create_async_engine("sqlite+aiosqlite://", async_creator=opened, poolclass=StaticPool)
-        event.listen(engine.sync_engine, "begin", begin_transaction)
-        async with engine.connect() as connection:
-            yield Connected(connection, pipeline)
+            await driver.fetch(pragma)
+        yield SqliteLink(driver, begin)
     finally:
-        await pipeline.close()
+        await driver.close()

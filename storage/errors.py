@@ -26,6 +26,10 @@ class StorageError(Exception):
     """The database can't be opened; the message is one sentence that its operator can act on."""
 
 
+class LostError(Exception):
+    """The connection to the server broke, or was given up."""
+
+
 def result_code(error: BaseException | None) -> int | None:
     """Return SQLite's primary result code of a driver's error, None where it has none."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -43,8 +47,9 @@ def translated() -> Iterator[None]:
         yield
     except PoolTimeoutError as error:
         raise StoreBusyError("All connections to the database are in use; try again.") from error
-    except DBAPIError as error:
-        translation = known(error.orig, is_lost=error.connection_invalidated)
+    except Exception as error:
+        is_lost = isinstance(error, LostError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+        translation = known(error.orig if isinstance(error, DBAPIError) else error, is_lost=is_lost)
         if translation is None:
             raise
         raise translation from error

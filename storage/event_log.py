@@ -69,7 +69,8 @@ class SqlEventReads:
                 assert_never(scope)
         row = await self._session.row(statement, of=of)
         assert row is not None
-        return Extent(horizon=row.horizon, head=max(row.newest, row.gone))
+        horizon, newest, gone = row
+        return Extent(horizon=horizon, head=max(newest, gone))
 
     async def after(
         self, scope: Scope, pos: int, /, *, limit: int, types: Collection[EventType] | None = None

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import (
-    BindParameter,
     Column,
     ColumnElement,
     Delete,
@@ -31,7 +30,8 @@ from sqlalchemy import (
 )
 
 from storage import locks
-from storage.session import AnyRow, Session
+from storage.session import Session
+from storage.sql import one_of
 from storage.tables import REMEMBERED, events, horizons, logs, runs, tasks
 from storage.types import POSTGRESQL, UtcDateTime
 
@@ -78,8 +78,6 @@ _ADD_TENANT: Final = insert(horizons).from_select(
     ),
 )
 
-_chosen: Final[BindParameter[Any]] = bindparam("chosen", expanding=True)
-
 
 def _remove(number: Column[int]) -> Delete:
     """Return what removes the first rows of a run, which a column numbers without a gap."""
@@ -97,13 +95,13 @@ _REMOVE_LINES: Final = _remove(logs.c.number)
 _FORGET: Final = (
     update(runs)
     .where(
-        runs.c.id.in_(_chosen),
+        one_of(runs.c.id, "chosen"),
         ~exists().where(events.c.run_id == runs.c.id),
         ~exists().where(logs.c.run_id == runs.c.id),
     )
     .values(forgotten=true())
 )
-_FORGOTTEN: Final = select(func.count()).where(runs.c.id.in_(_chosen), runs.c.forgotten)
+_FORGOTTEN: Final = select(func.count()).where(one_of(runs.c.id, "chosen"), runs.c.forgotten)
 _ALONE: Final = text(locks.FORGET)
 
 
@@ -132,6 +130,16 @@ def of_lines(run_id: ColumnElement[str] | None) -> ColumnElement[int]:
     return _highest(runs.c.log_count, runs.c.id == run_id, runs.c.horizon.is_not(None))
 
 
+class _Due(NamedTuple):
+    """A run whose history may go: how many rows it has, and the place of its last event."""
+
+    run_id: str
+    task_id: str
+    tenant: str
+    rows: int
+    pos: int
+
+
 class SqlHistoryWrites:
     """Implements `domain.history.HistoryWrites`."""
 
@@ -143,14 +151,15 @@ class SqlHistoryWrites:
         """Remove history of runs that have been final for longer than `kept`, those first that ended first."""
         if not await self._is_alone():
             return None
-        chosen = _fitting(await self._session.rows(_DUE, until=await self._now() - kept), rows)
+        due = await self._session.rows(_DUE, until=await self._now() - kept)
+        chosen = _fitting([_Due(*row) for row in due], rows)
         if not chosen:
             return None
         await self._mark(chosen)
-        parts = [{"of_run": row.id, "rows": rows} for row in chosen]
+        parts = [{"of_run": run.run_id, "rows": rows} for run in chosen]
         await self._session.execute(_REMOVE_EVENTS, parts)
         await self._session.execute(_REMOVE_LINES, parts)
-        some = {"chosen": [row.id for row in chosen]}
+        some = {"chosen": [run.run_id for run in chosen]}
         await self._session.execute(_FORGET, some)
         ((gone,),) = await self._session.rows(_FORGOTTEN, **some)
         return int(gone)
@@ -162,17 +171,17 @@ class SqlHistoryWrites:
         row = await self._session.row(_ALONE)
         return row is not None and bool(row[0])
 
-    async def _mark(self, chosen: Sequence[AnyRow]) -> None:
+    async def _mark(self, chosen: Sequence[_Due]) -> None:
         of_tasks: dict[str, int] = {}
         of_tenants: dict[str, int] = {}
-        for row in chosen:
-            of_tasks[row.task_id] = max(of_tasks.get(row.task_id, 0), row.pos)
-            of_tenants[row.tenant] = max(of_tenants.get(row.tenant, 0), row.pos)
+        for run in chosen:
+            of_tasks[run.task_id] = max(of_tasks.get(run.task_id, 0), run.pos)
+            of_tenants[run.tenant] = max(of_tenants.get(run.tenant, 0), run.pos)
         marks = [{"of_tenant": tenant, "place": pos} for tenant, pos in of_tenants.items()]
         await self._session.execute(_ADD_TENANT, marks)
         await self._session.execute(_MARK_TENANT, marks)
         await self._session.execute(_MARK_TASK, [{"of_task": id_, "place": pos} for id_, pos in of_tasks.items()])
-        await self._session.execute(_MARK_RUN, [{"of_run": row.id, "place": row.pos} for row in chosen])
+        await self._session.execute(_MARK_RUN, [{"of_run": run.run_id, "place": run.pos} for run in chosen])
 
 
 def _highest(place: Column[int], *where: ColumnElement[bool]) -> ColumnElement[int]:
@@ -180,11 +189,11 @@ def _highest(place: Column[int], *where: ColumnElement[bool]) -> ColumnElement[i
     return select(func.coalesce(func.max(place), 0)).where(*where).correlate_except(place.table).scalar_subquery()
 
 
-def _fitting(due: Sequence[AnyRow], rows: int) -> Sequence[AnyRow]:
+def _fitting(due: Sequence[_Due], rows: int) -> Sequence[_Due]:
     """Return the first runs that have no more rows together than may be removed; one in any case."""
     count, total = 0, 0
-    for row in due:
-        total += row.rows
+    for run in due:
+        total += run.rows
         if count and total > rows:
             break
         count += 1

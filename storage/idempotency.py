@@ -46,9 +46,10 @@ class SqlIdempotencyWrites:
         row = await self._session.row(_FIND, **self._name(key), since=await self._read_time() - KEPT)
         if row is None:
             return None
-        if row.input_digest != key.input_digest:
+        digest, ids = row
+        if digest != key.input_digest:
             raise IdempotencyKeyReusedError
-        return list(row.ids)
+        return list(ids)
 
     async def keep(self, key: IdempotencyKey, ids: Sequence[str], /) -> None:
         """Remember what a request led to, and forget keys older than 24 hours."""

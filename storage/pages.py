@@ -15,7 +15,8 @@ from storage import page_statements as statements
 from storage.filters import Where
 from storage.keyset import Bound, Key, Ordering
 from storage.page_statements import Floor, Outline
-from storage.session import AnyRow, Session, Shape
+from storage.session import Session, Shape
+from storage.statements import AnyRow
 
 T = TypeVar("T")
 P = TypeVar("P", str, None)

@@ -9,9 +9,10 @@ from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from domain.fold import RunState
 from domain.model import Decision, Plan, PlanStep, Run
-from storage.session import AnyRow, Session
+from storage.session import Session
 from storage.shapes import DECISION, PLAN, STEP
 from storage.sql import one_of, owned
+from storage.statements import AnyRow
 from storage.tables import decisions, plans, runs, steps
 
 _DELIVERED: Final = and_(runs.c.id == plans.c.run_id, plans.c.version <= runs.c.plan_version)

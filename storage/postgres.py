@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Text, event, func, literal_column, select, text
+from sqlalchemy import Text, func, literal_column, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from domain.errors import StoreBusyError
 from domain.model import Principal
 from domain.ports import Clock
 from storage.arrivals import ArrivingEventWrites
 from storage.errors import translated
-from storage.pings import ping_after
-from storage.postgres_schema import CONNECT_SECONDS, migrate_postgres, unreachable
-from storage.postgres_text import keep_texts_whole
+from storage.postgres_schema import migrate_postgres, unreachable
 from storage.run_states import RunStates
 from storage.sequencer import OnNumbered, Sequencer, open_sequencer
 from storage.session import Session
@@ -29,6 +26,10 @@ from storage.tables import log
 from storage.transactions import SqlReadTx, SqlWriteTx
 from storage.types import UtcDateTime
 from storage.uninterrupted import uninterrupted
+
+if TYPE_CHECKING:
+    from storage.pipeline import PostgresLink
+    from storage.postgres_pool import Held, PostgresPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,19 @@ class PostgresSettings:
     idle_timeout: float = 2.0
     own_clock: bool = True
 
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """The limits by the names that the server has for them, in seconds."""
+        return {
+            "statement_timeout": self.statement_timeout,
+            "lock_timeout": self.lock_timeout,
+            "idle_in_transaction_session_timeout": self.idle_timeout,
+        }
+
 
 DEFAULT: Final = PostgresSettings()
 
-_IDLE_SECONDS: Final = 1.0
-"""How long a connection may lie in the pool before it is asked, at its next use, whether it still works."""
+_VIEW: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _OUTCOME_SECONDS: Final = 10.0
 """How long to ask for the outcome of a commit whose answer was lost."""
@@ -65,50 +74,39 @@ _MOMENT: Final = select(
 _OUTCOME: Final = text("SELECT pg_xact_status(CAST(:transaction AS xid8))")
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """A connection of a pool."""
-
-    sql: AsyncConnection
-
-    def deferred(self) -> AbstractContextManager[None]:
-        """Change nothing: a statement is waited for."""
-        return nullcontext()
-
-
 class _Lease:
     """The use of a connection; it is taken from the pool when it is first needed."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._link: _Link | None = None
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+        self._held: Held | None = None
 
     @property
     def is_taken(self) -> bool:
         """Whether a connection is held."""
-        return self._link is not None
+        return self._held is not None
 
-    async def take(self) -> _Link:
+    async def take(self) -> PostgresLink:
         """Return the connection; waits while all are in use."""
-        if self._link is None:
+        if self._held is None:
             with translated():
-                self._link = _Link(await self._engine.connect())
-        return self._link
+                self._held = await self._pool.take()
+        return self._held.link
 
     async def commit(self) -> None:
         """Commit, and let others have the connection."""
-        if self._link is not None:
+        if self._held is not None:
             try:
                 with translated():
-                    await self._link.sql.commit()
+                    await self._held.link.commit()
             finally:
                 await self.give_back()
 
     async def give_back(self) -> None:
         """End the connection's transaction and let others have it."""
-        if self._link is not None:
-            link, self._link = self._link, None
-            await uninterrupted(_close(link.sql))
+        if self._held is not None:
+            held, self._held = self._held, None
+            await held.give_back()
 
 
 class _Time:
@@ -121,7 +119,7 @@ class _Time:
 
     async def read(self) -> datetime:
         """Return the time: the server's, unless another clock was given."""
-        row = await self._session.row(_MOMENT)
+        row = self._session.moment or await self._session.row(_MOMENT)
         assert row is not None
         self.transaction = row[1]
         time: datetime = row[0]
@@ -135,7 +133,7 @@ class PostgresStore:
     """
 
     def __init__(
-        self, log_id: str, writers: AsyncEngine, readers: AsyncEngine, sequencer: Sequencer, clock: Clock | None
+        self, log_id: str, writers: PostgresPool, readers: PostgresPool, sequencer: Sequencer, clock: Clock | None
     ) -> None:
         self._log_id = log_id
         self._writers = writers
@@ -168,7 +166,7 @@ class PostgresStore:
             StoreFullError: The database can't grow or be written.
         """
         lease = _Lease(self._writers)
-        session = Session(lease, principal.tenant)
+        session = Session(lease, principal.tenant, moment=_MOMENT)
         time, events = _Time(session, self._clock), ArrivingEventWrites(session)
         try:
             tx = SqlWriteTx(session, principal, self._log_id, self._states, events=events, read_time=time.read)
@@ -199,17 +197,23 @@ class PostgresStore:
         try:
             async with asyncio.timeout(_OUTCOME_SECONDS):
                 while True:
-                    try:
-                        async with self._writers.connect() as connection:
-                            status = await connection.scalar(_OUTCOME, {"transaction": transaction})
-                    except (DBAPIError, OSError):
-                        status = "in progress"
+                    status = await self._status(transaction)
                     if status != "in progress":
                         return bool(status == "committed")
                     await asyncio.sleep(0.1)
         except TimeoutError:
             message = "The database was lost while it saved; look whether it did before trying again."
             raise StoreBusyError(message) from None
+
+    async def _status(self, transaction: str) -> str:
+        lease = _Lease(self._writers)
+        try:
+            row = await Session(lease, None).row(_OUTCOME, transaction=transaction)
+        except StoreBusyError:
+            return "in progress"
+        finally:
+            await lease.give_back()
+        return "" if row is None else str(row[0])
 
 
 @asynccontextmanager
@@ -227,44 +231,29 @@ async def open_postgres(
     Raises:
         StorageError: The database can't be used; the message says why, for its operator.
     """
+    from storage.postgres_pool import open_pool  # noqa: PLC0415  # psycopg is an extra, and takes long to import
+
+    size, limits = settings.pool_size, settings.limits
     async with AsyncExitStack() as stack:
         try:
             await asyncio.to_thread(migrate_postgres, url)
-            writers = _engine(url, settings, "mgx")
-            stack.push_async_callback(writers.dispose)
-            readers = _engine(url, settings, "mgx reader", isolation_level="REPEATABLE READ")
-            event.listen(readers.sync_engine, "connect", lambda link, _: link.set_read_only(True))
-            stack.push_async_callback(readers.dispose)
-            numbering = _engine(url, settings, "mgx sequencer", pool_size=1, isolation_level="AUTOCOMMIT")
-            stack.push_async_callback(numbering.dispose)
+            writers = await stack.enter_async_context(open_pool(url, "mgx", size=size, limits=limits))
+            readers = await stack.enter_async_context(
+                open_pool(url, "mgx reader", size=size, limits=limits, begin=_VIEW)
+            )
+            numbering = await stack.enter_async_context(open_pool(url, "mgx sequencer", size=1, limits=limits))
             sequencer = await stack.enter_async_context(open_sequencer(numbering, on_numbered))
-            async with readers.connect() as connection:
-                log_id = (await connection.execute(select(log.c.log_id))).scalar_one()
+            log_id = await _log_id(readers)
         except DBAPIError as error:
             raise unreachable(url, error) from None
         yield PostgresStore(log_id, writers, readers, sequencer, None if settings.own_clock else clock)
 
 
-def _engine(url: URL, settings: PostgresSettings, name: str, **options: Any) -> AsyncEngine:
-    limits = {
-        "statement_timeout": settings.statement_timeout,
-        "lock_timeout": settings.lock_timeout,
-        "idle_in_transaction_session_timeout": settings.idle_timeout,
-    }
-    given = str(url.query.get("options", ""))
-    connect_args = {
-        "application_name": name,
-        "connect_timeout": CONNECT_SECONDS,
-        "tcp_user_timeout": int(_OUTCOME_SECONDS * 1000),
-        "options": " ".join([*(f"-c {limit}={int(seconds * 1000)}" for limit, seconds in limits.items()), given]),
-    }
-    defaults = {"pool_size": settings.pool_size, "max_overflow": 0, "pool_use_lifo": True}
-    engine = create_async_engine(url, connect_args=connect_args, **defaults | options)
-    event.listen(engine.sync_engine, "connect", lambda link, _: keep_texts_whole(link.driver_connection))
-    ping_after(engine, _IDLE_SECONDS)
-    return engine
-
-
-async def _close(connection: AsyncConnection) -> None:
-    with suppress(DBAPIError):
-        await connection.close()
+async def _log_id(pool: PostgresPool) -> str:
+    lease = _Lease(pool)
+    try:
+        row = await Session(lease, None).row(select(log.c.log_id))
+    finally:
+        await lease.give_back()
+    assert row is not None
+    return str(row[0])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, update
 
 from domain.fold import RunState
 from domain.model import Artifact, LogLine, Run, RunStatus
@@ -16,7 +16,7 @@ from storage import arrivals, artifacts, plans
 from storage.run_states import RunStates
 from storage.session import Session
 from storage.shapes import LOG_LINE, RUN
-from storage.sql import owned
+from storage.sql import one_of, owned
 from storage.tables import WAITING, WORKABLE, events, logs, run_labels, runs
 from storage.types import UtcDateTime
 
@@ -43,7 +43,8 @@ _DELETE_EVENTS: Final = delete(events).where(events.c.run_id == bindparam("of_ru
 _INSERT_LINE: Final = insert(logs)
 
 _OF_TASK: Final = and_(runs.c.task_id == bindparam("task_id"), owned(runs.c.tenant))
-_ACTIVE: Final = select(*RUN.columns()).where(_OF_TASK, runs.c.status.not_in(sorted(FINAL))).order_by(runs.c.number)
+_final: Final = [literal(status, runs.c.status.type) for status in sorted(FINAL)]
+_ACTIVE: Final = select(*RUN.columns()).where(_OF_TASK, runs.c.status.not_in(_final)).order_by(runs.c.number)
 _LATEST: Final = select(*RUN.columns()).where(_OF_TASK).order_by(runs.c.number.desc()).limit(1)
 _NEXT_HELD: Final = (
     select(*RUN.columns())
@@ -60,10 +61,8 @@ _CLAIMABLE: Final = (
     .order_by(runs.c.priority.desc(), runs.c.created_at, runs.c.id)
     .limit(bindparam("limit"))
 )
-_CLAIMABLE_OF_TEAMS: Final = _CLAIMABLE.where(runs.c.team.in_(bindparam("teams", expanding=True)))
-_OWNED: Final = and_(
-    WORKABLE, runs.c.id.in_(bindparam("run_ids", expanding=True)), runs.c.owner == bindparam("of_owner")
-)
+_CLAIMABLE_OF_TEAMS: Final = _CLAIMABLE.where(one_of(runs.c.team, "teams"))
+_OWNED: Final = and_(WORKABLE, one_of(runs.c.id, "run_ids"), runs.c.owner == bindparam("of_owner"))
 _RENEW: Final = (
     update(runs)
     .where(runs.c.id.in_(select(runs.c.id).where(_OWNED).with_for_update(key_share=True, skip_locked=True)))
@@ -98,7 +97,7 @@ class SqlRunWrites:
 
     async def lock(self, run_id: str, /) -> RunState | None:
         """Lock a run's row until the transaction ends, and read everything that decides about it."""
-        row = await self._session.row(_LOCK, run_id=run_id)
+        row = await self._session.locked(_LOCK, run_id=run_id)
         if row is None:
             return None
         run = RUN.read(row)
@@ -123,7 +122,7 @@ class SqlRunWrites:
 
     async def set_labels(self, run_id: str, labels: tuple[str, ...], /) -> None:
         """Replace a run's labels."""
-        row = await self._session.row(_LOCK, run_id=run_id)
+        row = await self._session.locked(_LOCK, run_id=run_id)
         if row is None:
             return
         await self._session.execute(_SET_LABELS, {"of_run": run_id, "labels": labels})
@@ -167,9 +166,7 @@ class SqlRunWrites:
         """Add an artifact; None as content means that its bytes are stored already, under their SHA-256."""
         await artifacts.add(self._session, artifact, content)
 
-    async def claimable(
-        self, now: datetime, limit: int, teams: Collection[str] | None = None, /
-    ) -> Sequence[str]:
+    async def claimable(self, now: datetime, limit: int, teams: Collection[str] | None = None, /) -> Sequence[str]:
         """Return the runs, of these teams or any, that need a worker and have none alive, by priority and then age."""
         if teams is None:
             rows = await self._session.rows(_CLAIMABLE, now=now, limit=limit)

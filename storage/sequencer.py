@@ -13,14 +13,16 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.events import Event
 from storage.numbering import Numbering
 from storage.transactions import told
+
+if TYPE_CHECKING:
+    from storage.postgres_pool import Held, PostgresPool
 
 _logger = logging.getLogger(__name__)
 
@@ -39,11 +41,11 @@ _BACKOFF: Final = (0.05, 0.2, 1.0)
 class Sequencer:
     """Numbers what this process and others committed; made by `open_sequencer`."""
 
-    def __init__(self, engine: AsyncEngine, on_numbered: OnNumbered) -> None:
-        self._engine = engine
+    def __init__(self, pool: PostgresPool, on_numbered: OnNumbered) -> None:
+        self._pool = pool
         self._on_numbered = on_numbered
-        self._connection: AsyncConnection | None = None
-        self._number = Numbering(engine.dialect)
+        self._held: Held | None = None
+        self._number = Numbering()
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -60,7 +62,7 @@ class Sequencer:
         Raises:
             DBAPIError: The database can't be reached.
         """
-        self._connection = await self._engine.connect()
+        self._held = await self._pool.take()
 
     async def run(self) -> None:
         """Number for ever."""
@@ -96,36 +98,36 @@ class Sequencer:
                 await self._wanted.wait()
 
     async def _number_all(self) -> None:
-        if self._connection is None:
+        if self._held is None:
             await self.connect()
-        assert self._connection is not None
+        assert self._held is not None
         while True:
-            for events in await self._number(self._connection):
+            for events in await self._number(self._held.link):
                 told(partial(self._on_numbered, events))
             if self._number.is_complete:
                 return
 
     async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        held, self._held = self._held, None
+        if held is not None:
             with suppress(Exception):  # a broken connection may not even close
-                await connection.invalidate()
-                await connection.close()
+                await held.link.close()
+                await held.give_back()
 
 
 @asynccontextmanager
-async def open_sequencer(engine: AsyncEngine, on_numbered: OnNumbered) -> AsyncGenerator[Sequencer]:
+async def open_sequencer(pool: PostgresPool, on_numbered: OnNumbered) -> AsyncGenerator[Sequencer]:
     """Number events until the block ends.
 
     Args:
-        engine: Where connections come from, on which each statement stands for itself; one is used.
+        pool: Where connections come from; one is used.
         on_numbered: Called with events that were given their places here, whoever wrote them, in the order of the log:
             those of one transaction together.
 
     Raises:
         DBAPIError: The database can't be reached.
     """
-    sequencer = Sequencer(engine, on_numbered)
+    sequencer = Sequencer(pool, on_numbered)
     try:
         await sequencer.connect()
         numbering = asyncio.create_task(sequencer.run())

@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from sqlalchemy import CursorResult, Executable, FromClause, Row, Table, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Executable, FromClause, Table, text
 from sqlalchemy.sql.elements import KeyedColumnElement
 
 from storage import locks
 from storage.errors import translated
+from storage.statements import AnyRow, Params, Query, Statement, Statements
 from storage.types import POSTGRESQL
 
 T = TypeVar("T")
-Params: TypeAlias = Mapping[str, Any]
-AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-Result: TypeAlias = CursorResult[*tuple[Any, ...]]
 
 _ALONE: Final = text(locks.NAMED)
 
 
 class Link(Protocol):
-    """An open connection."""
+    """An open connection with its transaction, which begins with the first statement."""
 
     @property
-    def sql(self) -> AsyncConnection:
-        """As SQLAlchemy knows it."""
+    def statements(self) -> Statements:
+        """Compiles for it."""
         ...
 
-    def deferred(self) -> AbstractContextManager[None]:
-        """Hand over, where that is possible, the statements of the block without waiting for them."""
+    async def fetch(self, *queries: Query) -> Sequence[Sequence[AnyRow]]:
+        """Execute queries, after all that was handed over, and return the rows of each."""
+        ...
+
+    def hand_over(self, statement: Statement, rows: Sequence[Params], /) -> None:
+        """Have a statement executed, once for each row of parameters, without waiting for it."""
+        ...
+
+    async def flush(self) -> Any:
+        """Wait for what was handed over, and return the driver's connection."""
         ...
 
 
@@ -58,10 +62,20 @@ class Session:
 
     Attributes:
         tenant: Whose rows are seen; None sees all.
+        moment: What the last row was locked at: the answer of the query that tells the time.
     """
 
-    def __init__(self, lease: Lease, tenant: str | None) -> None:
+    def __init__(self, lease: Lease, tenant: str | None, *, moment: Executable | None = None) -> None:
+        """Work for a tenant.
+
+        Args:
+            lease: Where the connection comes from.
+            tenant: Whose rows are seen; None sees all.
+            moment: A query that tells the time, where the database does; it goes along with what locks a row.
+        """
         self.tenant = tenant
+        self.moment: AnyRow | None = None
+        self._moment = moment
         self._lease = lease
         self._turn = asyncio.Lock()
 
@@ -72,13 +86,23 @@ class Session:
             StoreError: The database can't answer now.
         """
         async with self._turn:
-            result = await self._run(statement, {"tenant": self.tenant, **params})
-            return result.all()
+            (found,) = await self._fetch((statement, {"tenant": self.tenant, **params}))
+            return found
 
     async def row(self, statement: Executable, /, **params: Any) -> AnyRow | None:
         """Return a query's first row, None where there is none; raises as `rows`."""
         found = await self.rows(statement, **params)
         return found[0] if found else None
+
+    async def locked(self, statement: Executable, /, **params: Any) -> AnyRow | None:
+        """Return the row that a query locks, as `row`; the time is asked for behind it, in the same message."""
+        async with self._turn:
+            query = statement, {"tenant": self.tenant, **params}
+            if self._moment is None:
+                (found,) = await self._fetch(query)
+            else:
+                found, (self.moment,) = await self._fetch(query, (self._moment, {}))
+            return found[0] if found else None
 
     async def constant(self, statement: Executable, /, **params: Any) -> AnyRow | None:
         """Return a row that never changes, as `row`, without holding a view for it.
@@ -88,7 +112,8 @@ class Session:
         async with self._turn:
             held = self._lease.is_taken
             try:
-                return (await self._run(statement, params)).first()
+                (found,) = await self._fetch((statement, params))
+                return found[0] if found else None
             finally:
                 if not held:
                     await self._lease.give_back()
@@ -99,9 +124,9 @@ class Session:
         It need not be done on return: a failure may come with a later statement or the commit.
         """
         async with self._turn:
-            connection = await self._lease.take()
-            with connection.deferred():
-                await self._run(statement, params)
+            link = await self._lease.take()
+            rows = [params] if isinstance(params, Mapping) else params
+            link.hand_over(link.statements(statement, rows[0]), rows)
 
     async def alone(self, *name: str) -> None:
         """Have other transactions that say the same name wait until this one ends.
@@ -113,19 +138,21 @@ class Session:
 
     async def driver(self) -> Any:
         """Return the driver's own connection, once all that was handed over is done."""
-        return (await (await self._lease.take()).sql.get_raw_connection()).driver_connection
+        async with self._turn:
+            with translated():
+                return await (await self._lease.take()).flush()
 
     async def dialect(self) -> str:
         """Return the name of the database's dialect."""
-        return (await self._lease.take()).sql.dialect.name
+        return (await self._lease.take()).statements.dialect.name
 
-    async def _run(self, statement: Executable, params: Params | Sequence[Params]) -> Result:
-        connection = await self._lease.take()
+    async def _fetch(self, *queries: tuple[Executable, Params]) -> Sequence[Sequence[AnyRow]]:
+        link = await self._lease.take()
         with translated():
-            result = await connection.sql.execute(statement, params)
+            rows = await link.fetch(*((link.statements(statement), params) for statement, params in queries))
         if (task := asyncio.current_task()) is not None and task.cancelling():
             await asyncio.sleep(0)  # a cancellation that came meanwhile goes on here (see storage.driver)
-        return result
+        return rows
 
 
 class Shape(Generic[T]):

@@ -10,15 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select, text
 
 from domain.events import Event
 from domain.model import Principal
 from domain.ports import Clock
 from domain.store import Store
 from storage import database
-from storage.connections import Connected, Lease, Pool, open_connection
+from storage.connections import Lease, Pool, SqliteLink, open_connection
 from storage.errors import translated
 from storage.event_log import SqlEventWrites
 from storage.migrate import migrate
@@ -54,6 +53,11 @@ class SqliteSettings:
 DEFAULT: Final = SqliteSettings()
 
 
+_LOG_ID: Final = select(log.c.log_id)
+# SQLite keeps the highest key that an AUTOINCREMENT column ever had, also when its row is gone.
+_HEAD: Final = text("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
+
+
 @dataclass(slots=True)
 class _LogPlace:
     """Which log this is, and the place of its newest event, ever: places are not given twice."""
@@ -66,7 +70,7 @@ class SqlStore:
     """Implements `domain.store.Store`; made by `open_store`."""
 
     def __init__(
-        self, log: _LogPlace, writer: Connected, readers: Sequence[Connected], clock: Clock, on_commit: OnCommit
+        self, log: _LogPlace, writer: SqliteLink, readers: Sequence[SqliteLink], clock: Clock, on_commit: OnCommit
     ) -> None:
         self._log = log
         self._writer: Pool = asyncio.LifoQueue()
@@ -108,7 +112,7 @@ class SqlStore:
             tx = SqlWriteTx(session, principal, self.log_id, self._states, events=events, read_time=self._time)
             yield tx
             with translated():
-                await writer.sql.commit()
+                await writer.commit()
             self._log.head = events.head
             tx.committed()
             if events.appended:
@@ -173,7 +177,7 @@ async def _open_sqlite(
             )
             for _ in range(settings.readers)
         ]
-        yield SqlStore(await _log_place(writer.sql), writer, readers, clock, on_commit)
+        yield SqlStore(await _log_place(writer), writer, readers, clock, on_commit)
 
 
 def _prepare(path: Path) -> None:
@@ -186,10 +190,7 @@ def _writer_pragmas(settings: SqliteSettings) -> tuple[str, ...]:
     return pragmas if settings.max_pages is None else (*pragmas, f"PRAGMA max_page_count = {settings.max_pages}")
 
 
-async def _log_place(connection: AsyncConnection) -> _LogPlace:
-    log_id = (await connection.execute(select(log.c.log_id))).scalar_one()
-    # SQLite keeps the highest key that an AUTOINCREMENT column ever had, also when its row is gone.
-    head = await connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
-    place = _LogPlace(log_id, head.scalar() or 0)
-    await connection.rollback()
-    return place
+async def _log_place(link: SqliteLink) -> _LogPlace:
+    ((log_id,),), heads = await link.fetch((link.statements(_LOG_ID), {}), (link.statements(_HEAD), {}))
+    await link.roll_back()
+    return _LogPlace(log_id, heads[0][0] if heads else 0)

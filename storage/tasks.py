@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from domain.model import Task
 from domain.paging import Direction, Page, PageRequest, TaskOrder, TaskOrderField
@@ -18,6 +18,7 @@ from storage.pages import ListCursors, Listing
 from storage.session import Session
 from storage.shapes import TASK
 from storage.sql import one_of, owned
+from storage.statements import AnyRow
 from storage.tables import events, runs, task_labels, tasks
 
 _MANY: Final = select(*TASK.columns()).where(one_of(tasks.c.id, "ids"), owned(tasks.c.tenant))
@@ -116,7 +117,7 @@ class SqlTaskWrites:
         await self._session.execute(_DELETE_EVENTS, {"of_task": task_id})
         self._locked.pop(task_id, None)
 
-    def _keep(self, row: Row[Any] | None) -> Task | None:
+    def _keep(self, row: AnyRow | None) -> Task | None:
         """Remember a locked task: until the transaction ends, nobody else can change it."""
         if row is None:
             return None

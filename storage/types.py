@@ -1,7 +1,7 @@
 """Column types that read the same from SQLite and PostgreSQL.
 
-Rows are read by the million, so on SQLite each type hands out one plain function for its values; what SQLAlchemy would
-otherwise stack on top of one another costs more than the reading.
+Rows are read by the million, so each type hands out one plain function for its values; what SQLAlchemy would otherwise
+stack on top of one another costs more than the reading.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import BigInteger, Dialect, Integer, SmallInteger, Text
-from sqlalchemy.dialects.postgresql import JSON, TIMESTAMP
+from sqlalchemy import JSON, TIMESTAMP, BigInteger, Dialect, Integer, SmallInteger, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from domain.codec import from_json, to_json
@@ -24,8 +23,10 @@ from storage.postgres_text import without_nul
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 Reader: TypeAlias = Callable[[Any], Any]
+Writer: TypeAlias = Callable[[Any], Any]
 
 POSTGRESQL: Final = "postgresql"
+_dump: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -49,21 +50,23 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+def _in_utc(time: datetime) -> datetime:
+    return time.astimezone(UTC)
+
+
 class _Read(TypeDecorator[T], Generic[T]):
-    """A type whose values one function reads from what SQLite keeps, and another from what PostgreSQL does."""
+    """A type whose values one function reads from what the driver gives."""
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
     cache_ok = True
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Reader | None:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Reader:
         """Return what reads a value; NULL is None."""
-        if dialect.name == POSTGRESQL:
-            return super().result_processor(dialect, coltype)
-        read = self.reader()
+        read = self.reader(dialect)
         return lambda value: None if value is None else read(value)
 
-    def reader(self) -> Reader:
-        """Return what reads a value that is not NULL from SQLite."""
+    def reader(self, dialect: Dialect) -> Reader:
+        """Return what reads a value that is not NULL."""
         raise NotImplementedError
 
 
@@ -82,13 +85,9 @@ class UtcDateTime(_Read[datetime]):
         micros = None if value is None else to_micros(value)
         return value if dialect.name == POSTGRESQL else micros
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Read PostgreSQL's time, in UTC."""
-        return None if value is None else value.astimezone(UTC)
-
-    def reader(self) -> Reader:
-        """Return what reads a value that is not NULL from SQLite."""
-        return from_micros
+    def reader(self, dialect: Dialect) -> Reader:
+        """Return what reads a value that is not NULL, in UTC."""
+        return _in_utc if dialect.name == POSTGRESQL else from_micros
 
 
 class _JsonBased(_Read[T], Generic[T]):
@@ -103,20 +102,14 @@ class _JsonBased(_Read[T], Generic[T]):
         """Choose the column's type."""
         return dialect.type_descriptor(JSON(none_as_null=True) if dialect.name == POSTGRESQL else Text())
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """Write the value's JSON."""
-        if value is None:
-            return None
-        data = self.encode(value)
-        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-        return data if dialect.name == POSTGRESQL else text
+    def bind_processor(self, dialect: Dialect) -> Writer:
+        """Return what writes the value's JSON, a text to every driver."""
+        return lambda value: None if value is None else _dump(self.encode(value))
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        """Read what PostgreSQL has parsed."""
-        return None if value is None else self.decode(value)
-
-    def reader(self) -> Reader:
-        """Return what reads a value that is not NULL from SQLite."""
+    def reader(self, dialect: Dialect) -> Reader:
+        """Return what reads a value that is not NULL."""
+        if dialect.name == POSTGRESQL:
+            return self.decode  # psycopg has parsed it
         parse, decode = json.JSONDecoder().raw_decode, self.decode
         return lambda text: decode(parse(text)[0])
 
@@ -140,10 +133,11 @@ class Listed(_JsonBased[Sequence[str]]):
 
     cache_ok = True
 
-    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:
-        """Write the list, on PostgreSQL of texts as it has them."""
-        wanted = [without_nul(item) for item in value] if value and dialect.name == POSTGRESQL else value
-        return super().process_bind_param(wanted, dialect)
+    def bind_processor(self, dialect: Dialect) -> Writer:
+        """Return what writes the list, on PostgreSQL of texts as it has them."""
+        if dialect.name != POSTGRESQL:
+            return super().bind_processor(dialect)
+        return lambda value: None if value is None else _dump([without_nul(item) for item in value])
 
 
 class Strings(_JsonBased[tuple[str, ...]]):
@@ -163,7 +157,7 @@ class Strings(_JsonBased[tuple[str, ...]]):
 class Record(_JsonBased[T], Generic[T]):
     """A frozen record that holds nothing that can change and is never searched by its fields.
 
-    Rows with the same text share one object: most runs have the settings and the usage of others.
+    On SQLite rows with the same text share one object: most runs have the settings and the usage of others.
     """
 
     cache_ok = True
@@ -180,9 +174,10 @@ class Record(_JsonBased[T], Generic[T]):
         """Return the record."""
         return from_json(self.cls, data)
 
-    def reader(self) -> Reader:
-        """Return what reads a value that is not NULL from SQLite."""
-        return lru_cache(maxsize=256)(super().reader())
+    def reader(self, dialect: Dialect) -> Reader:
+        """Return what reads a value that is not NULL."""
+        read = super().reader(dialect)
+        return read if dialect.name == POSTGRESQL else lru_cache(maxsize=256)(read)
 
 
 class Records(_JsonBased[tuple[T, ...]], Generic[T]):
@@ -216,12 +211,8 @@ class Word(_Read[E], Generic[E]):
         """Write the member's value."""
         return None if value is None else str(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> E | None:
-        """Read the member from PostgreSQL."""
-        return None if value is None else self.cls(value)
-
-    def reader(self) -> Reader:
-        """Return what reads a value that is not NULL from SQLite."""
+    def reader(self, dialect: Dialect) -> Reader:
+        """Return what reads a value that is not NULL."""
         return {member.value: member for member in self.cls}.__getitem__
 
 
@@ -237,10 +228,6 @@ class Severity(_Read[LogLevel]):
         """Write the level's rank, 0 the lowest."""
         return None if value is None else self._levels.index(value)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> LogLevel | None:
-        """Read the level from PostgreSQL."""
-        return None if value is None else self._levels[value]
-
-    def reader(self) -> Reader:
-        """Return what reads a value that is not NULL from SQLite."""
+    def reader(self, dialect: Dialect) -> Reader:
+        """Return what reads a value that is not NULL."""
         return self._levels.__getitem__

@@ -46,9 +46,7 @@ async def _stores(url: str, number: int) -> AsyncIterator[Sequence[Store]]:
     """As many processes would have them."""
     async with AsyncExitStack() as stack:
         yield [
-            await stack.enter_async_context(
-                open_store(url, clock=SetClock(), on_commit=lambda _: None)
-            )
+            await stack.enter_async_context(open_store(url, clock=SetClock(), on_commit=lambda _: None))
             for _ in range(number)
         ]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
 
+import psycopg
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from domain.events import Event
 from domain.model import ANONYMOUS, ENGINE
@@ -75,7 +76,7 @@ async def test_a_statement_that_fails_takes_its_transaction_back(world: World) -
             await tx.tasks.insert(made)
             await tx.events.append([task_event(other)])
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):
         await write()
 
     async with world.store.read(ANONYMOUS) as tx:

@@ -1,15 +1,17 @@
 """How many SQL statements a query costs: one for each field of a level, however many objects the level has."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import Connection, Engine, event
 
 from domain import feed, runner
+from storage import connections, driver
+from storage.driver import PipelinedConnection
 from tests.e2e.client import Api
 from tests.e2e.server import serving
 from tests.e2e.work import QUICK, new_run, new_task
@@ -42,25 +44,29 @@ FREE = {
 
 @dataclass(frozen=True)
 class Filled:
-    """A server with ten tasks of ten runs, and nothing that looks at its database by itself."""
+    """A server with ten tasks of ten runs, and nothing that looks at its database by itself.
+
+    Attributes:
+        opened: The connections of its database.
+    """
 
     api: Api
-    engines: set[Engine]
+    opened: set[PipelinedConnection]
 
     @contextmanager
     def statements(self) -> Iterator[list[str]]:
-        """Collect what is executed in the block."""
+        """Collect what is executed in the block and has rows."""
         seen: list[str] = []
+        fetch = PipelinedConnection.fetch
 
-        def note(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-            if connection.engine in self.engines:
-                seen.append(statement)
+        async def note(connection: PipelinedConnection, text: str, parameters: Sequence[Any] = ()) -> list[Any]:
+            if connection in self.opened:
+                seen.append(text)
+            return await fetch(connection, text, parameters)
 
-        event.listen(Engine, "before_cursor_execute", note)
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(PipelinedConnection, "fetch", note)
             yield seen
-        finally:
-            event.remove(Engine, "before_cursor_execute", note)
 
     async def cost(self, query: str) -> int:
         """Return how many statements a query takes; the least of three, as the engine may look for work meanwhile."""
@@ -74,16 +80,18 @@ class Filled:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Filled]:
-    engines: set[Engine] = set()
+    opened: set[PipelinedConnection] = set()
 
-    def note(connection: Connection) -> None:
-        engines.add(connection.engine)
+    async def connect(path: Path, *, busy_timeout: float) -> PipelinedConnection:
+        connection = await driver.connect(path, busy_timeout=busy_timeout)
+        opened.add(connection)
+        return connection
 
     folder = tmp_path_factory.mktemp("statements")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed, "POLL_SECONDS", 3600.0)
         patch.setattr(runner, "LONGEST_SLEEP", 3600.0)
-        event.listen(Engine, "engine_connect", note)
+        patch.setattr(connections, "connect", connect)
         async with serving(folder, database_synchronous="NORMAL", max_concurrent_runs=20) as served:
             start = (await served.api.ask("{ eventCursor }"))["eventCursor"]
             config = {**QUICK, "steps": 1, "artifactsPerStep": 1}
@@ -93,8 +101,7 @@ async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fill
             async with served.api.following("allEvents", after=start, types=["COMPLETION"]) as events:
                 for _ in range(SIZE * SIZE):
                     await anext(events)
-            event.remove(Engine, "engine_connect", note)
-            yield Filled(served.api, engines)
+            yield Filled(served.api, opened)
 
 
 def tree(size: int, below: str) -> str:

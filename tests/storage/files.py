@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import Engine, event
+import pytest
 
 from domain.events import Event
 from domain.store import Store
+from storage.driver import PipelinedConnection
 from storage.store import SqliteSettings, open_store
 from tests.contract.world import SetClock
 
@@ -40,16 +41,21 @@ async def opened(
 def recorded() -> Iterator[list[Statement]]:
     """Note the statements that are executed in the block, but for those that begin transactions."""
     statements: list[Statement] = []
+    fetch, hand_over = PipelinedConnection.fetch, PipelinedConnection.hand_over
 
-    def note(_connection: object, _cursor: object, text: str, parameters: Sequence[Any], *_: object) -> None:
+    async def note(connection: PipelinedConnection, text: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        statements.append((text, parameters))
+        return await fetch(connection, text, parameters)
+
+    def note_handed_over(connection: PipelinedConnection, text: str, *rows: Sequence[Any]) -> None:
         if not text.startswith("BEGIN"):
-            statements.append((text, parameters))
+            statements.append((text, rows[0] if rows else ()))
+        hand_over(connection, text, *rows)
 
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PipelinedConnection, "fetch", note)
+        patch.setattr(PipelinedConnection, "hand_over", note_handed_over)
         yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 def plan(path: Path, statement: Statement) -> list[str]:

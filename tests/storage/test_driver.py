@@ -18,22 +18,20 @@ from storage.driver import PipelinedConnection, connect
 @pytest.fixture
 async def connection(tmp_path: Path) -> AsyncIterator[PipelinedConnection]:
     connection = await connect(tmp_path / "driver.db", busy_timeout=1)
-    await connection.cursor().execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
+    await connection.fetch("CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
     try:
         yield connection
     finally:
         await connection.close()
 
 
-async def _hand_over(connection: PipelinedConnection, *statements: str) -> None:
-    with connection.deferred():
-        for statement in statements:
-            await connection.cursor().execute(statement)
+def _hand_over(connection: PipelinedConnection, *statements: str) -> None:
+    for statement in statements:
+        connection.hand_over(statement)
 
 
 async def _numbers(connection: PipelinedConnection) -> list[int]:
-    cursor = await connection.cursor().execute("SELECT number FROM numbers ORDER BY number")
-    return [number for (number,) in await cursor.fetchall()]
+    return [number for (number,) in await connection.fetch("SELECT number FROM numbers ORDER BY number")]
 
 
 def _wait(event: threading.Event) -> None:
@@ -41,25 +39,23 @@ def _wait(event: threading.Event) -> None:
 
 
 async def test_what_is_handed_over_is_done_before_what_is_waited_for(connection: PipelinedConnection) -> None:
-    await _hand_over(connection, "BEGIN", *(f"INSERT INTO numbers VALUES ({number})" for number in range(100)))
+    _hand_over(connection, "BEGIN", *(f"INSERT INTO numbers VALUES ({number})" for number in range(100)))
     assert await _numbers(connection) == list(range(100))
     await connection.rollback()
     assert await _numbers(connection) == []
 
 
-async def test_a_statement_is_waited_for_again_after_the_block(connection: PipelinedConnection) -> None:
-    with connection.deferred():
-        with connection.deferred():
-            pass
-        cursor = await connection.cursor().execute("SELECT 1")
-        assert await cursor.fetchall() == [], "still handed over: nobody has waited for the row"
-    assert await (await connection.cursor().execute("SELECT 1")).fetchall() == [(1,)]
+async def test_a_statement_is_executed_once_for_each_row_of_parameters(connection: PipelinedConnection) -> None:
+    connection.hand_over("INSERT INTO numbers VALUES (?)", *[(number,) for number in range(3)])
+    connection.hand_over("INSERT INTO numbers VALUES (?)", (3,))
+    assert await _numbers(connection) == [0, 1, 2, 3]
+    assert await connection.fetch("SELECT number FROM numbers WHERE number > ?", (2,)) == [(3,)]
 
 
 async def test_a_failure_of_what_was_handed_over_stops_all_that_follows_up_to_the_rollback(
     connection: PipelinedConnection,
 ) -> None:
-    await _hand_over(
+    _hand_over(
         connection,
         "BEGIN",
         "INSERT INTO numbers VALUES (1)",
@@ -128,10 +124,11 @@ async def test_an_error_is_raised_though_the_call_was_cancelled(connection: Pipe
 async def test_a_call_that_comes_after_the_end_is_refused_and_not_left_waiting(tmp_path: Path) -> None:
     connection = await connect(tmp_path / "driver.db", busy_timeout=1)
     go_on = threading.Event()
-    connection.hand_over(lambda _: _wait(go_on), "wait")
+    await connection.create_function("wait", 0, lambda: _wait(go_on))
+    connection.hand_over("SELECT wait()")
     ended = connection.stop()
     with pytest.raises(ValueError, match="Connection closed"):
-        await connection.cursor().execute("SELECT 1")
+        await connection.fetch("SELECT 1")
     go_on.set()
     assert ended is not None
     await ended
@@ -142,7 +139,7 @@ async def test_a_rollback_that_fails_is_not_taken_for_one(tmp_path: Path) -> Non
     await connection.on_thread(lambda raw: raw.close())
     await connection.rollback()
     with pytest.raises(sqlite3.ProgrammingError):
-        await connection.cursor().execute("SELECT 1")
+        await connection.fetch("SELECT 1")
     with pytest.raises(sqlite3.ProgrammingError):
         await connection.close()
 

@@ -133,9 +133,7 @@ async def test_a_statement_that_fails_says_which_it_was_though_it_was_handed_ove
 
         with pytest.raises(Exception, match=r"UNIQUE constraint failed: tasks\.id") as caught:
             await add_again()
-        cause = caught.value.__cause__
-        assert cause is not None
-        assert any("INSERT INTO tasks" in note for note in cause.__notes__)
+        assert any("INSERT INTO tasks" in note for note in caught.value.__notes__)
 
 
 async def test_a_download_that_takes_its_time_keeps_nobody_from_reading(tmp_path: Path) -> None:

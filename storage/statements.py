@@ -1,0 +1,99 @@
+"""Statements written in SQLAlchemy Core, compiled once and then left to the driver.
+
+Executing one through SQLAlchemy costs several times what the driver and the database need for it: it looks the
+statement up in its cache, makes a context, a cursor and a result, and crosses a greenlet for each. Ours are constants,
+or kept by whoever makes them; so each is compiled when it is first used, and what is left is to put values in order and
+to read rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, cast
+
+from sqlalchemy import ClauseElement, Dialect, Executable, UpdateBase
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.selectable import ReturnsRows
+from sqlalchemy.types import TypeEngine
+
+Params: TypeAlias = Mapping[str, Any]
+AnyRow: TypeAlias = Sequence[Any]
+Codes: TypeAlias = Sequence[int]
+"""The type of each column of a result, as the driver numbers them."""
+
+Query: TypeAlias = "tuple[Statement, Params]"
+
+_KEPT: Final = 2048
+"""Compiled statements; lists alone have some hundred shapes."""
+
+
+class Statement:
+    """A statement as the driver takes it, with what turns our values into its values and back.
+
+    Attributes:
+        text: The SQL; its parameters have the order that `bind` gives.
+    """
+
+    def __init__(self, compiled: SQLCompiler, types: Sequence[TypeEngine[Any]]) -> None:
+        """Take a compiled statement and the types of the columns that it returns."""
+        self.text: str = compiled.string
+        self._dialect = compiled.dialect
+        self._types = [type_.dialect_impl(self._dialect) for type_ in types]
+        self._readers: list[tuple[int, Callable[[Any], Any]]] | None = None
+        parameters = [compiled.binds[name] for name in compiled.positiontup or ()]
+        self._given = [
+            (parameter.key, parameter.type.dialect_impl(self._dialect).bind_processor(self._dialect))
+            for parameter in parameters
+        ]
+        self._constants = {parameter.key: parameter.value for parameter in parameters if not parameter.required}
+
+    def bind(self, values: Params) -> list[Any]:
+        """Return the values of the parameters in the statement's order, as the driver takes them."""
+        if self._constants:
+            values = {**self._constants, **values}
+        return [values[name] if write is None else write(values[name]) for name, write in self._given]
+
+    def read(self, rows: Sequence[AnyRow], codes: Codes | None = None) -> Sequence[AnyRow]:
+        """Return the rows with the values that our types read from those of the driver."""
+        if self._readers is None:
+            self._readers = list(self._make_readers(codes))
+        if not self._readers:
+            return rows
+        return [self._read_row(list(row), self._readers) for row in rows]
+
+    def _make_readers(self, codes: Codes | None) -> Iterable[tuple[int, Callable[[Any], Any]]]:
+        for place, type_ in enumerate(self._types):
+            read = type_.result_processor(self._dialect, None if codes is None else codes[place])
+            if read is not None:
+                yield place, read
+
+    @staticmethod
+    def _read_row(row: list[Any], readers: Iterable[tuple[int, Callable[[Any], Any]]]) -> AnyRow:
+        for place, read in readers:
+            row[place] = read(row[place])
+        return row
+
+
+class Statements:
+    """Compiles statements for one dialect, each once.
+
+    A list of values can only be a parameter of a type that keeps it as one (`storage.sql.one_of`): the text of a
+    statement is the same whatever its values are.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Take a dialect whose parameters go by position."""
+        self.dialect = dialect
+        self._compiled = lru_cache(_KEPT)(self._compile)
+
+    def __call__(self, statement: Executable, names: Iterable[str] = ()) -> Statement:
+        """Return the compiled statement; what changes rows is compiled for the names of the values that are given."""
+        return self._compiled(statement, tuple(names) if isinstance(statement, UpdateBase) else ())
+
+    def _compile(self, statement: Executable, names: tuple[str, ...]) -> Statement:
+        # As for many rows, so that an INSERT does not ask for the key that the database gave.
+        element = cast("ClauseElement", statement)
+        compiled = element.compile(dialect=self.dialect, column_keys=names or None, for_executemany=True)
+        returned = statement.exported_columns if isinstance(statement, ReturnsRows) else ()
+        return Statement(cast("SQLCompiler", compiled), [column.type for column in returned])
