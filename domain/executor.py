@@ -131,7 +131,9 @@ class _Drive:
             if self._state.run.status is RunStatus.RUNNING:
                 await self._phase(self._execute)
         except StaleAttemptError as error:
-            logger.warning("the work on run %s stops here: %s", self._assignment.run_id, error)
+            # Nobody need look into what was ended on purpose, or by what the team said itself.
+            level = logging.INFO if self._leash.is_halted_for(Halt.CANCELLED) else logging.WARNING
+            logger.log(level, "the work on run %s stops here: %s", self._assignment.run_id, error)
 
     async def _phase(self, work: Callable[[], AsyncIterator[s.Signal]]) -> None:
         with self._trace.phase(self._state.run.status):

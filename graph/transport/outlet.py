@@ -67,7 +67,8 @@ class Outlet:
         """Send a last message, ahead of all that wait; everyone else is refused from now on.
 
         An orderly close waits until everything was taken, which a client that never reads puts off for
-        ever; so where the server offers it, what is left of the connection is dropped later.
+        ever; so where the server offers it, what is left of the connection is dropped: at once when the client took
+        nothing, else later.
 
         Args:
             message: ASGI.
@@ -84,5 +85,10 @@ class Outlet:
         except _GONE:
             return
         abort = self._scope.get("extensions", {}).get(ABORT_EXTENSION)
-        if abort is not None and (final or self._stalled):
+        if abort is None:
+            return
+        if final:
             asyncio.get_running_loop().call_later(seconds, abort)
+        elif self._stalled:
+            abort()
+            await asyncio.sleep(0)  # so that the server knows, and has no complaint about an answer that is not whole

@@ -244,7 +244,7 @@ async def test_a_team_that_misbehaves_fails_its_own_run_and_no_other(tmp_path: P
         assert failure.code == "TEAM_ERROR"
 
 
-async def test_a_failed_step_fails_the_run_and_skips_the_rest(tmp_path: Path) -> None:
+async def test_a_failed_step_fails_the_run_and_skips_the_rest(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def execute(_: ExecutionContext) -> AsyncIterator[Signal]:
         yield StepStarted(key="one")
         yield StepFailed(key="one", error="exit code 3", retryable=False)
@@ -259,6 +259,7 @@ async def test_a_failed_step_fails_the_run_and_skips_the_rest(tmp_path: Path) ->
             plan = (await tx.runs.current_plans([run.id]))[run.id]
         assert [step.status for step in plan.steps] == [StepStatus.FAILED, StepStatus.SKIPPED]
         assert plan.steps[0].error == "exit code 3"
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
 async def test_a_team_that_falls_silent_fails_its_run(tmp_path: Path) -> None:

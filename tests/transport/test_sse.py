@@ -122,7 +122,7 @@ async def test_a_mutation_that_runs_at_shutdown_is_answered(server: Server) -> N
         assert await events.all() == [("next", {"data": {"slowlyIncrement": 1}}), ("complete", None)]
 
 
-async def test_a_client_that_takes_nothing_is_dropped() -> None:
+async def test_a_client_that_takes_nothing_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
     options = TransportOptions(send_timeout=0.05, close_timeout=0.05)
     async with serve(options=options) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1)
@@ -134,3 +134,4 @@ async def test_a_client_that_takes_nothing_is_dropped() -> None:
             await until(lambda: server.transport.connections.open == 0)
             await until(lambda: not server.uvicorn.server_state.connections)
         writer.close()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
