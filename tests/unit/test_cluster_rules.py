@@ -45,7 +45,12 @@ def test_a_takeover_that_nothing_led_to_is_named() -> None:
 def test_a_run_may_stand_still_only_while_it_waits(place: int, is_odd: bool) -> None:
     story = good_story()
     _delay(story, place, 20)
-    assert Pace([], LIMIT).is_odd(story) is is_odd
+    blow = Blow("KILL", "worker-1", _time(story.events[LOST]) - 0.5)
+    assert Pace([blow], LIMIT).is_odd(story) is is_odd
+
+
+def test_a_takeover_without_a_cause_is_odd() -> None:
+    assert Pace([], LIMIT).is_odd(good_story())
 
 
 def test_each_failure_allows_for_a_standstill_of_its_own() -> None:
