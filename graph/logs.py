@@ -37,6 +37,18 @@ def configure_logging(level: str, format_: LogFormat) -> None:
             logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
         # It tells of a lost database with a traceback for each connection; storage.queue says it in a line.
         logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+        logging.getLogger("asyncio").addFilter(_in_a_line)
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    """Tell in a line that the end of a job was not written: procrastinate leaves it to asyncio to say, at length."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and type(error).__module__.startswith("procrastinate"):
+        reason = " ".join(str(error.__cause__ or error).split())
+        record.msg, record.args = f"the end of a job was not written, which does no harm: {reason}", ()
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 class _Formatter(logging.Formatter):
