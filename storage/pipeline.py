@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, Final, TypeAlias
 
@@ -164,8 +164,8 @@ class PostgresLink:
         prepares = [self._send(text, values, new) for text, values in commands]
         libpq.pipeline_sync()
         while libpq.flush():
-            await wait.until_writable(libpq.socket)
-            libpq.consume_input()  # or the server may stop reading
+            await wait.until_usable(libpq.socket)
+            libpq.consume_input()  # a server that can't get its answers away stops reading
         answers: list[PGresult] = []
         while (result := await self._next_result(wait)).status != ExecStatus.PIPELINE_SYNC:
             answers.append(result)
@@ -233,12 +233,20 @@ class _Patience:
     async def until_readable(self, descriptor: int) -> None:
         """Wait until there is something to read; raises TimeoutError when it takes too long after a cancellation."""
         loop = asyncio.get_running_loop()
-        await self._until(descriptor, loop.add_reader, loop.remove_reader)
+        loop.add_reader(descriptor, self._settle, None)
+        try:
+            await self._until_settled()
+        finally:
+            loop.remove_reader(descriptor)
 
-    async def until_writable(self, descriptor: int) -> None:
-        """Wait until there is room to write; raises as `until_readable`."""
+    async def until_usable(self, descriptor: int) -> None:
+        """Wait until there is room to write or something to read; raises as `until_readable`."""
         loop = asyncio.get_running_loop()
-        await self._until(descriptor, loop.add_writer, loop.remove_writer)
+        loop.add_writer(descriptor, self._settle, None)
+        try:
+            await self.until_readable(descriptor)
+        finally:
+            loop.remove_writer(descriptor)
 
     def end(self) -> None:
         """Let a cancellation that came meanwhile go on."""
@@ -248,19 +256,16 @@ class _Patience:
                 task.uncancel()  # the same cancellation, not a second one: asyncio.timeout counts them
                 task.cancel()
 
-    async def _until(self, descriptor: int, add: Callable[..., Any], remove: Callable[[int], Any]) -> None:
+    async def _until_settled(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             self._ready = loop.create_future()
-            add(descriptor, self._settle, None)
             try:
                 return await self._ready
             except asyncio.CancelledError:
                 if self._overdue is None:
                     late = TimeoutError("it did not answer in time")
                     self._overdue = loop.call_later(_PATIENCE_SECONDS, self._settle, late)
-            finally:
-                remove(descriptor)
 
     def _settle(self, error: Exception | None) -> None:
         if self._ready is not None and not self._ready.done():

@@ -18,6 +18,7 @@ from tests.backing import PostgresServer
 
 ADD = STATEMENTS(text("INSERT INTO numbers VALUES (:number)").bindparams(bindparam("number")))
 ALL = STATEMENTS(text("SELECT number FROM numbers ORDER BY number"))
+ECHO = STATEMENTS(text("SELECT CAST(:much AS text)"))
 SLEEP = STATEMENTS(text("SELECT pg_sleep(:seconds)"))
 
 
@@ -47,6 +48,13 @@ async def test_what_is_handed_over_is_done_before_what_is_waited_for(link: Postg
     assert await numbers(link) == list(range(100))
     await link.roll_back()
     assert await numbers(link) == []
+
+
+async def test_answers_are_taken_while_there_is_more_to_send_than_the_wire_holds(link: PostgresLink) -> None:
+    """Else both sides would wait until the other one reads."""
+    link.hand_over(ECHO, [{"much": "x" * 10_000}] * 3_000)
+    async with asyncio.timeout(60):
+        assert await numbers(link) == []
 
 
 async def test_queries_that_go_together_have_their_rows_each(link: PostgresLink) -> None:
