@@ -12,8 +12,8 @@ from typing import Final
 from benchmarks.client import QUIET, Http, Subscription, approve, create_run, create_task, http, subscribed
 
 _FOLLOW: Final = """
-subscription ($t: ID!) {
-  taskEvents(taskId: $t, types: [APPROVAL_REQUIRED, COMPLETION]) { type ... on RunEvent { runId } }
+subscription {
+  allEvents(types: [APPROVAL_REQUIRED, COMPLETION]) { type ... on RunEvent { runId } }
 }
 """
 _WAITING: Final = "{ runs(first: 1, filter: {needsApproval: true}) { totalCount } }"
@@ -22,6 +22,8 @@ _WAITING: Final = "{ runs(first: 1, filter: {needsApproval: true}) { totalCount 
 async def whole_runs(urls: Sequence[str], runs: int, in_flight: int) -> float:
     """Return how many runs a second come from their creation to their end.
 
+    Each client has a task of its own, as people do: what changes the status of runs of one task takes turns.
+
     Args:
         urls: The servers; each client keeps to one.
         runs: How many.
@@ -29,13 +31,13 @@ async def whole_runs(urls: Sequence[str], runs: int, in_flight: int) -> float:
     """
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(http(urls[n % len(urls)])) for n in range(in_flight)]
-        task_id = await create_task(clients[0], config=QUIET)
-        following = await stack.enter_async_context(subscribed(urls[0], _FOLLOW, t=task_id))
+        following = await stack.enter_async_context(subscribed(urls[0], _FOLLOW))
         news = _News(following)
         reading = asyncio.create_task(news.read())
         numbers = iter(range(runs))
 
         async def go_on(client: Http) -> None:
+            task_id = await create_task(client, config=QUIET)
             for _ in numbers:
                 run_id = await create_run(client, task_id)
                 await news.of(run_id, "APPROVAL_REQUIRED")

@@ -42,8 +42,8 @@ TIDY: Final = "mgx.tidy"
 _TIDY_QUEUE: Final = "mgx:tidy"
 """No team can have this name."""
 
-_POLL_SECONDS: Final = 2.0
-"""How late a job is fetched when its notification is lost."""
+_POLL_SECONDS: Final = 0.25
+"""How late a job is fetched when its notification is lost: procrastinate forgets one that comes while it fetches."""
 
 _HEARTBEAT_SECONDS: Final = 10.0
 _STALLED_SECONDS: Final = 60.0
