@@ -39,15 +39,15 @@ class Costs:
         cores: That PostgreSQL has.
     """
 
-    api_ms: float = 20.0
-    worker_ms: float = 30.0
-    postgres_ms: float = 15.0
-    delivery_us: float = 150.0
+    api_ms: float = 25.0
+    worker_ms: float = 33.0
+    postgres_ms: float = 22.0
+    delivery_us: float = 390.0
     events: float = 13.0
     watchers: float = 3.0
-    sequencer_eps: float = 3_000.0
-    wal_kib: float = 46.0
-    kept_kib: float = 25.0
+    sequencer_eps: float = 8_000.0
+    wal_kib: float = 45.0
+    kept_kib: float = 21.0
     disk_mib: float = 200.0
     cores: float = 8.0
 
@@ -151,7 +151,7 @@ def report(costs: Costs) -> Iterator[str]:
     yield "| slots | busy | mean wait | by Erlang's formula | p99 |\n|---|---|---|---|---|"
     for slots in (8, 32, 128):
         for busy in (0.5, 0.7, 0.9):
-            mean, late = wait_for_slot(slots, busy, arrivals=50_000, random=Random(SEED))
+            mean, late = wait_for_slot(slots, busy, arrivals=200_000, random=Random(SEED))
             yield f"| {slots} | {busy:.0%} | {mean:.3f} | {erlang_c(slots, busy):.3f} | {late:.2f} |"
     yield "\nWaits are in lengths of a run.\n"
     yield "| shards | fullest by tenant | fullest by run | borne by tenant | borne by run |\n|---|---|---|---|---|"
