@@ -277,5 +277,8 @@ class _Patience:
 
 def _check(result: PGresult) -> PGresult:
     if result.status in _FAILED:
-        raise error_from_result(result)
+        error = error_from_result(result)
+        if error.sqlstate is None:  # libpq's own words: the server was gone before it could say any
+            raise OperationalError(str(error)) from error
+        raise error
     return result
