@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.wheel import build_wheel
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "console" / "graphiql"
@@ -39,10 +39,7 @@ def test_the_lock_names_hashes_and_no_hosts() -> None:
 
 
 def test_the_wheel_carries_graphiql(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(build_wheel(tmp_path)) as archive:
         packed = set(archive.namelist())
     assert {path.relative_to(ROOT).as_posix() for path in BUILT.rglob("*") if path.is_file()} <= packed
 
