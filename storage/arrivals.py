@@ -10,18 +10,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import BigInteger, Text, bindparam, delete, insert, literal_column, select
+from sqlalchemy import BigInteger, Text, and_, bindparam, delete, insert, literal_column, select, union_all
 
 from domain.events import Event
 from storage.session import Session
 from storage.shapes import EVENT
 from storage.tables import arrivals, events
-from storage.types import POSTGRESQL
+from storage.types import POSTGRESQL, UtcDateTime
 
 BATCH: Final = 500
 """Events that get their places in one transaction."""
 
 _INSERT: Final = insert(arrivals)
+_FOUND: Final = union_all(
+    *(
+        select(table.c.id).where(
+            and_(
+                table.c.task_id == bindparam("task_id"),
+                table.c.id == bindparam("event_id"),
+                table.c.timestamp == bindparam("at", type_=UtcDateTime()),
+            )
+        )
+        for table in (arrivals, events)
+    )
+)
 _DELETE_OF_RUN: Final = delete(arrivals).where(arrivals.c.run_id == bindparam("of_run"))
 _DELETE_OF_TASK: Final = delete(arrivals).where(arrivals.c.task_id == bindparam("of_task"))
 
@@ -45,18 +57,28 @@ It sees all that was committed before it began: so it must begin after the one b
 
 
 class ArrivingEventWrites:
-    """Implements `domain.store.EventWrites`."""
+    """Implements `domain.store.EventWrites`.
+
+    Attributes:
+        last: The last event that was added.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.is_empty = True
+        self.last: Event | None = None
 
     async def append(self, events: Sequence[Event], /) -> Sequence[Event]:
         """Add events and return them; they get their places, and are delivered, after the commit."""
         if events:
-            self.is_empty = False
+            self.last = events[-1]
             await self._session.execute(_INSERT, [{name: getattr(event, name) for name in _fields} for event in events])
         return events
+
+
+async def has_arrived(session: Session, event: Event) -> bool:
+    """Whether an event was committed: this one, and not another that was given its id after it had got lost."""
+    found = await session.row(_FOUND, task_id=event.task_id, event_id=event.id, at=event.timestamp)
+    return found is not None
 
 
 async def forget_run(session: Session, run_id: str) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import Text, func, literal_column, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import StoreBusyError
+from domain.events import Event
 from domain.model import Principal
 from domain.ports import Clock
-from storage.arrivals import ArrivingEventWrites
+from storage.arrivals import ArrivingEventWrites, has_arrived
 from storage.errors import translated
 from storage.postgres_schema import migrate_postgres, unreachable
 from storage.run_states import RunStates
@@ -30,6 +32,8 @@ from storage.uninterrupted import uninterrupted
 if TYPE_CHECKING:
     from storage.pipeline import PostgresLink
     from storage.postgres_pool import Held, PostgresPool
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,10 @@ _OUTCOME_SECONDS: Final = 10.0
 _MOMENT: Final = select(
     func.clock_timestamp(type_=UtcDateTime()), literal_column("pg_current_xact_id_if_assigned()::text", Text)
 )
+_UNTOLD: Final = frozenset({None, "in progress"})
+_FROM_THE_FUTURE: Final = "22023"
+"""What the server answers when asked for a transaction that it has not given an id to, be it that it has lost it."""
+
 _OUTCOME: Final = text("SELECT pg_xact_status(CAST(:transaction AS xid8))")
 
 
@@ -181,39 +189,47 @@ class PostgresStore:
         try:
             await lease.commit()
         except StoreBusyError:
-            if transaction is None or not await self._was_committed(transaction):
+            if transaction is None or not await self._was_committed(transaction, events.last):
                 raise
         tx.committed()
-        if not events.is_empty:
+        if events.last is not None:
             await self._sequencer.settle()
         tx.call_back()
 
-    async def _was_committed(self, transaction: str) -> bool:
+    async def _was_committed(self, transaction: str, wrote: Event | None) -> bool:
         """Ask for the outcome of a commit that was not answered.
+
+        A server that crashed gives the ids of transactions that it has lost to later ones, so that one is committed
+        only when what it wrote is there.
+
+        Args:
+            transaction: Its id.
+            wrote: An event that it wrote, None where it wrote none.
 
         Raises:
             StoreBusyError: It can't be told.
         """
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_OUTCOME_SECONDS):
-                while True:
-                    status = await self._status(transaction)
-                    if status != "in progress":
-                        return bool(status == "committed")
+                while (status := await self._ask(partial(_status, transaction=transaction))) in _UNTOLD:
                     await asyncio.sleep(0.1)
-        except TimeoutError:
-            message = "The database was lost while it saved; look whether it did before trying again."
-            raise StoreBusyError(message) from None
+                if status != "committed":
+                    return False
+                while wrote is not None:
+                    if (there := await self._ask(partial(has_arrived, event=wrote))) is not None:
+                        return there
+                    await asyncio.sleep(0.1)
+        raise StoreBusyError("The database was lost while it saved; look whether it did before trying again.")
 
-    async def _status(self, transaction: str) -> str:
+    async def _ask(self, question: Callable[[Session], Awaitable[T]]) -> T | None:
+        """Ask the database something; None while it can't be reached."""
         lease = _Lease(self._writers)
         try:
-            row = await Session(lease, None).row(_OUTCOME, transaction=transaction)
+            return await question(Session(lease, None))
         except StoreBusyError:
-            return "in progress"
+            return None
         finally:
             await lease.give_back()
-        return "" if row is None else str(row[0])
 
 
 @asynccontextmanager
@@ -257,3 +273,14 @@ async def _log_id(pool: PostgresPool) -> str:
         await lease.give_back()
     assert row is not None
     return str(row[0])
+
+
+async def _status(session: Session, transaction: str) -> str:
+    """Return what became of a transaction: such as "in progress", "committed" or "aborted"."""
+    try:
+        row = await session.row(_OUTCOME, transaction=transaction)
+    except Exception as error:
+        if getattr(error, "sqlstate", None) != _FROM_THE_FUTURE:
+            raise
+        return "lost"
+    return "" if row is None else str(row[0])

@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from sqlalchemy import create_engine, insert, make_url
+from sqlalchemy import create_engine, insert
 
-from domain.errors import StoreBusyError
 from domain.events import Event, EventType
 from domain.lifecycle import create
 from domain.model import ANONYMOUS, ENGINE, Task
@@ -21,7 +20,6 @@ from storage.arrivals import BATCH
 from storage.store import open_store
 from storage.tables import arrivals
 from tests.backing import PostgresServer
-from tests.contract.cutting import Cut, wire
 from tests.contract.world import NOON, SetClock, run, task, task_event
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -190,35 +188,6 @@ async def test_a_database_that_restarts_is_found_again(database_url: str, postgr
         await asyncio.to_thread(postgres.restart)
         await _write(store, made, "after")
         assert _names(await _read(store, 2)) == ["before", "after"]
-
-
-@pytest.mark.parametrize("cut", Cut)
-async def test_a_commit_whose_answer_is_lost_is_known_to_have_happened_or_not(
-    database_url: str, postgres: PostgresServer, cut: Cut
-) -> None:
-    made = task()
-
-    async def save(store: Store) -> None:
-        async with store.write(ANONYMOUS) as tx:
-            assert await tx.tasks.lock(made.id) is not None
-            await tx.now()
-            await tx.events.append([task_event(made, message="saved")])
-
-    async with wire(postgres.port) as line:
-        url = make_url(database_url).set(port=line.port).render_as_string(hide_password=False)
-        async with _stores(url, 1) as (store,):
-            async with store.write(ANONYMOUS) as tx:
-                await tx.tasks.insert(made)
-            line.cut_at(cut)
-            if cut is Cut.AFTER_COMMIT:
-                await save(store)
-            else:
-                with pytest.raises(StoreBusyError):
-                    await save(store)
-            assert line.was_cut
-            await _write(store, made, "later")
-            expected = ["saved", "later"] if cut is Cut.AFTER_COMMIT else ["later"]
-            assert _names(await _read(store, len(expected))) == expected
 
 
 async def _line(child: Process) -> str:
