@@ -1,15 +1,16 @@
 """Drives one run through its team: what the team says becomes commands, fenced by the claim's attempt.
 
 Log lines, samples and progress within a step are collected for up to 250 ms and written together; a step's start and
-end, artifacts and the end of a phase are written at once, after what was collected before them.
+end, artifacts and the end of a phase are written at once, after what was collected before them. When a team goes on
+immediately after a step's end, that is written together with what follows; a step's start is written before the team
+goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from domain import commands as c
 from domain import signals as s
 from domain.batch import Batch
 from domain.errors import InvalidSignalError, StaleAttemptError, StoreError, TeamError
-from domain.hearing import signal_of
+from domain.hearing import end_talk, next_signal
 from domain.ids import IdFactory, Kind
 from domain.leash import Halt, Leash
 from domain.log_context import doing
@@ -119,6 +120,7 @@ class _Drive:
         self._results: JsonValue = None
         self._has_results = False
         self._unwritten: list[c.WorkerCommand] = []
+        self._ended: list[c.WorkerCommand] = []
         self._left_behind = False
         self._trace = WorkTrace(executor.tracer, assignment.state.run, executor.owner)
 
@@ -180,14 +182,14 @@ class _Drive:
         try:
             while True:
                 if pending is None:
-                    pending, asked = asyncio.ensure_future(_next(stream)), loop.time()
+                    pending, asked = asyncio.ensure_future(next_signal(stream)), loop.time()
                 silence = asked + self._executor.silence.total_seconds() - loop.time()
-                timeout = min(silence, self._batch.due_in())
+                timeout = 0 if self._ended else min(silence, self._batch.due_in())
                 events: list[asyncio.Future[Any]] = [pending, self._leash.halted]
                 await asyncio.wait(events, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 if self._leash.halted.done():
                     raise _HaltedError
-                if self._batch.due_in() <= 0:
+                if self._batch.due_in() <= 0 or (self._ended and not pending.done()):
                     await self._report([])
                 if not pending.done():
                     if loop.time() - asked >= self._executor.silence.total_seconds():
@@ -223,7 +225,8 @@ class _Drive:
                 await self._report([c.StartStep(key=signal.key)])
             case s.StepFinished():
                 finish = c.FinishStep(key=signal.key, output=signal.output, skipped=signal.skipped, usage=self._spent())
-                await self._report([*self._batch.end_step(signal.key), finish])
+                self._ended += [*self._take(), *self._batch.end_step(signal.key), finish]
+                self._trace.leave(signal.key)
             case s.StepFailed():
                 await self._fail_step(signal)
             case s.ArtifactMade():
@@ -314,19 +317,28 @@ class _Drive:
 
     async def _report(self, commands: Sequence[c.WorkerCommand], contents: dict[str, bytes] | None = None) -> None:
         """Write what was collected and then the commands, in one transaction; wait while the store can't."""
-        collected = [*self._unwritten, *self._batch.take()]
-        if not collected and not commands:
-            return
-        batch = [*collected, *commands]
+        ended, self._ended = self._ended, []
+        collected = self._take()
         try:
-            with self._trace.reporting(batch):
-                report = partial(self._executor.work.report, self._assignment, batch, contents)
-                self._state = await self._patiently(report)
+            await self._write([*ended, *collected, *commands], contents)
         except (InvalidSignalError, TeamError):
             # What the team said before its mistake is kept; the mistake may be in how far a step is.
             self._unwritten = [said for said in collected if not isinstance(said, c.AdvanceStep)]
+            for command in ended:
+                await self._write([command])
             raise
-        self._unwritten = []
+
+    def _take(self) -> list[c.WorkerCommand]:
+        """Return what was collected, to be written now."""
+        taken, self._unwritten = [*self._unwritten, *self._batch.take()], []
+        return taken
+
+    async def _write(self, commands: Sequence[c.WorkerCommand], contents: dict[str, bytes] | None = None) -> None:
+        if not commands:
+            return
+        with self._trace.reporting(commands):
+            report = partial(self._executor.work.report, self._assignment, commands, contents)
+            self._state = await self._patiently(report)
         if self._state.run.status is RunStatus.CANCELLING:
             self._leash.pull(Halt.CANCELLED)
 
@@ -352,7 +364,7 @@ class _Drive:
 
     async def _close(self, stream: AsyncIterator[s.Signal], pending: asyncio.Task[s.Signal] | None) -> None:
         """End a team's work: its generator gets a cancel where it stands, and time to clean up."""
-        closing = asyncio.ensure_future(_close(stream, pending))
+        closing = asyncio.ensure_future(end_talk(stream, pending))
         grace = self._executor.stop_grace
         if self._leash.is_halted_for(Halt.SHUTDOWN):
             grace = min(grace, LAST_GRACE)
@@ -365,39 +377,9 @@ class _Drive:
     def _all_results(self) -> JsonValue:
         if self._has_results or self._state.plan is None:
             return self._results
-        return {step.key: step.output for step in self._state.plan.steps}
+        ended = {command.key: command.output for command in self._ended if isinstance(command, c.FinishStep)}
+        return {step.key: step.output for step in self._state.plan.steps} | ended
 
     def _spent(self) -> Usage:
         usage, self._usage = self._usage, NO_USAGE
         return usage
-
-
-async def _next(stream: AsyncIterator[object]) -> s.Signal:
-    with _unable_to_exit():
-        return signal_of(await anext(stream))
-
-
-@contextmanager
-def _unable_to_exit() -> Iterator[None]:
-    """Turn a team's `sys.exit()` into its failure: asyncio would end the process for it, with everyone's runs."""
-    try:
-        yield
-    except (Exception, asyncio.CancelledError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise TeamError(f"The team raised {type(error).__name__}: {error}") from error
-
-
-async def _close(stream: AsyncIterator[s.Signal], pending: asyncio.Task[s.Signal] | None) -> None:
-    if pending is not None and not pending.done():
-        pending.cancel()
-        await asyncio.wait({pending})
-    if pending is not None and not pending.cancelled():
-        pending.exception()
-    close = getattr(stream, "aclose", None)
-    if close is not None:
-        try:
-            with _unable_to_exit():
-                await close()
-        except (Exception, asyncio.CancelledError):
-            logger.warning("a team failed while it was closed", exc_info=True)

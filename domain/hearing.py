@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from domain import commands as c
 from domain import signals as s
 from domain import validation as check
 from domain.codec import to_json
-from domain.errors import InvalidInputError, InvalidSignalError
+from domain.errors import InvalidInputError, InvalidSignalError, TeamError
 from domain.model import JsonValue, LogLevel
+
+logger = logging.getLogger(__name__)
 
 MAX_LINE_BYTES: Final = 8 * 1024
 """UTF-8 bytes that are kept of a log line or an error."""
 
 
 _MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:; ?[\w-]+=[\w.-]+)*", re.ASCII)
+
+
+async def next_signal(stream: AsyncIterator[object]) -> s.Signal:
+    """Wait for what a team says next; raises as `signal_of` and as the team does, and StopAsyncIteration at its end."""
+    with _unable_to_exit():
+        return signal_of(await anext(stream))
+
+
+async def end_talk(stream: AsyncIterator[object], pending: asyncio.Task[s.Signal] | None) -> None:
+    """End a team's generator: where it stands it is cancelled, and may clean up.
+
+    Args:
+        stream: What it says.
+        pending: The wait for what it says next, if that was begun.
+    """
+    if pending is not None and not pending.done():
+        pending.cancel()
+        await asyncio.wait({pending})
+    if pending is not None and not pending.cancelled():
+        pending.exception()
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        try:
+            with _unable_to_exit():
+                await close()
+        except (Exception, asyncio.CancelledError):
+            logger.warning("a team failed while it was closed", exc_info=True)
 
 
 def signal_of(said: object) -> s.Signal:
@@ -64,6 +97,17 @@ def overhear(command: c.WorkerCommand) -> str:
     """Say what a team reported after its run was to be cancelled: kept as a line, never as a state."""
     said = json.dumps(plain(command), ensure_ascii=False)
     return f"After the cancel request the team reported {type(command).__name__}: {said}"
+
+
+@contextmanager
+def _unable_to_exit() -> Iterator[None]:
+    """Turn a team's `sys.exit()` into its failure: asyncio would end the process for it, with everyone's runs."""
+    try:
+        yield
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise TeamError(f"The team raised {type(error).__name__}: {error}") from error
 
 
 def _check_line(line: s.LineSaid) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final
 
 from domain import commands as c
+from domain.events import Event, EventType
 from domain.model import Run, RunStatus
 from domain.tracing import NO_SPAN, Attribute, Span, SpanKind, Tracer, about, within
 
@@ -32,6 +33,7 @@ class WorkTrace:
         self._phase = NO_SPAN
         self._outcome = _LOST
         self._steps: dict[str, Span] = {}
+        self._left: set[str] = set()
         self._inside = ExitStack()
 
     @contextmanager
@@ -63,12 +65,33 @@ class WorkTrace:
         for command in commands:
             if isinstance(command, c.StartStep):
                 self._start_step(command.key)
-        with within(self._writer(commands)):
+        with within(self._writing(commands)):
             yield
         for command in commands:
             self._written(command)
+        self._go_on()
+
+    def leave(self, key: str) -> None:
+        """Have the team go on outside of a step, whose end is not written yet."""
+        self._left.add(key)
+        self._go_on()
+
+    def _go_on(self) -> None:
         self._inside.close()
         self._inside.enter_context(within(self._newest()))
+
+    def _writing(self, commands: Sequence[c.WorkerCommand]) -> Span:
+        return NO_SPAN if self._phase is NO_SPAN else _Report(self._writer(commands), self._of)
+
+    def _of(self, event: Event) -> Span | None:
+        """Return the span that an event belongs to whatever it is written with."""
+        match event.type:
+            case EventType.PROGRESS:
+                return self._steps.get(str(event.data["step"]))
+            case EventType.COMPLETION:
+                return self._phase
+            case _:
+                return None
 
     def _writer(self, commands: Sequence[c.WorkerCommand]) -> Span:
         """Return the span of the step that commands are about, or else of the newest."""
@@ -78,7 +101,7 @@ class WorkTrace:
         return self._newest()
 
     def _newest(self) -> Span:
-        return next(reversed(self._steps.values()), self._phase)
+        return next((span for key, span in reversed(self._steps.items()) if key not in self._left), self._phase)
 
     def _start_step(self, key: str) -> None:
         self._end_step(key, _LOST)  # one that is started again
@@ -86,6 +109,7 @@ class WorkTrace:
             self._steps[key] = self._tracer.start("run.step", attributes={**self._about, "mgx.step.key": key})
 
     def _end_step(self, key: str, outcome: str, *, failed: bool = False) -> None:
+        self._left.discard(key)
         step = self._steps.pop(key, NO_SPAN)
         step.set(**{"mgx.outcome": outcome})
         if failed:
@@ -111,3 +135,33 @@ class WorkTrace:
                 self._outcome = "HANDED_OVER"
             case _:
                 pass
+
+
+class _Report:
+    """The span of what writes a report; an event of another span's is told there, with those that follow it."""
+
+    def __init__(self, writer: Span, of: Callable[[Event], Span | None]) -> None:
+        self._writer = writer
+        self._of = of
+
+    @property
+    def traceparent(self) -> str | None:
+        return self._writer.traceparent
+
+    def attached(self) -> AbstractContextManager[None]:
+        return self._writer.attached()
+
+    def set(self, **attributes: Attribute) -> None:
+        self._writer.set(**attributes)
+
+    def wrote(self, events: Sequence[Event], /) -> None:
+        span = self._writer
+        for event in events:
+            span = self._of(event) or span
+            span.wrote([event])
+
+    def fail(self, reason: str, /) -> None:
+        self._writer.fail(reason)
+
+    def end(self) -> None:
+        self._writer.end()

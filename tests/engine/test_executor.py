@@ -369,6 +369,47 @@ async def test_a_cancel_that_comes_as_the_team_ends_by_itself_is_no_later_for_it
         assert events[-1].data["forced"] is False
 
 
+async def test_the_end_of_a_step_is_written_with_what_follows_it_immediately(tmp_path: Path) -> None:
+    async with open_engine(tmp_path / "mgx.db") as engine:
+        run = await engine.start(await engine.task(), auto_approve=True)
+        *_, _, end_of_one, start_of_two, end_of_two, end = await engine.until(run.id)
+        assert types([end_of_one, start_of_two, end_of_two, end]) == [*["PROGRESS"] * 3, "COMPLETION"]
+        assert end_of_one.timestamp == start_of_two.timestamp < end_of_two.timestamp == end.timestamp
+
+
+async def test_the_end_of_a_step_is_written_while_its_team_does_something_else(tmp_path: Path) -> None:
+    seen = asyncio.Event()
+
+    async def execute(context: ExecutionContext) -> AsyncIterator[Signal]:
+        yield StepStarted(key="one")
+        yield StepFinished(key="one")
+        await seen.wait()
+        yield StepFinished(key="two", skipped=True)
+
+    async with open_engine(tmp_path / "mgx.db", ScriptedTeams(script=Script(execute=execute))) as engine:
+        run = await engine.start(await engine.task(), auto_approve=True)
+        await engine.until(run.id, EventType.PROGRESS)
+        while (await engine.run(run.id)).progress != 0.5:
+            await asyncio.sleep(0)
+        seen.set()
+        assert types(await engine.until(run.id))[-1] == "COMPLETION"
+
+
+async def test_the_end_of_a_step_stays_when_what_follows_immediately_is_a_mistake(tmp_path: Path) -> None:
+    async def execute(_: ExecutionContext) -> AsyncIterator[Signal]:
+        yield StepStarted(key="one")
+        yield LineSaid(message="done", step="one")
+        yield StepFinished(key="one")
+        yield StepStarted(key="unknown")
+
+    _, seen, run = await outcome(tmp_path, Script(execute=execute))
+    assert seen[-4:] == ["PROGRESS", "LOG", "PROGRESS", "FAILURE"]
+    assert run.progress == 0.5
+    assert run.failure is not None
+    assert run.failure.code == "TEAM_ERROR"
+    assert "unknown" in run.failure.message
+
+
 async def test_cancelled_work_gets_to_clean_up(tmp_path: Path) -> None:
     cleaned = asyncio.Event()
 
