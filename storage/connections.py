@@ -44,12 +44,6 @@ class SqliteLink:
         self._begin_once()
         self.driver.hand_over(statement.text, *[statement.bind(row) for row in rows])
 
-    async def flush(self) -> PipelinedConnection:
-        """Wait for what was handed over, and return the driver's connection."""
-        self._begin_once()
-        await self.driver.on_thread(lambda _: None)
-        return self.driver
-
     async def commit(self) -> None:
         """Commit what was done, if anything."""
         if self._begun:

@@ -92,12 +92,6 @@ class PostgresLink:
         for row in rows:
             self._keep_back(statement.text, statement.bind(row))
 
-    async def flush(self) -> AsyncConnection:
-        """Wait for what was handed over, and return the driver's connection, in the transaction."""
-        self._begin_once()
-        await self._exchange()
-        return self._driver
-
     async def commit(self) -> None:
         """Commit what was done, if anything."""
         if self._begun:

@@ -10,6 +10,7 @@ The queue of a run is named like its team, so that workers can be kept for some 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -18,9 +19,10 @@ from functools import partial
 from typing import Final
 
 from procrastinate import App, JobContext, PsycopgConnector
-from procrastinate.exceptions import ConnectorException, ProcrastinateException
+from procrastinate.exceptions import ProcrastinateException
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import DeleteJobCondition, Status
+from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from domain.crew import Crew
@@ -30,7 +32,6 @@ from domain.model import Run
 from domain.services.work import WorkService
 from domain.store import WriteTx
 from domain.worker import Worker
-from storage.errors import known
 from storage.postgres_schema import CONNECT_SECONDS
 from storage.transactions import SqlWriteTx
 
@@ -52,6 +53,14 @@ _STALLED_SECONDS: Final = 60.0
 _BACKOFF: Final = (0.1, 0.5, 1.0)
 """Seconds between attempts to fetch jobs again."""
 
+_DEFER: Final = text(
+    "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW("
+    ":queue, :task, CAST(:priority AS integer), NULL, NULL, CAST(:arguments AS jsonb), NULL"
+    ")::procrastinate_job_to_defer_v1])"
+)
+"""procrastinate's own function. It goes along with the other statements of a transaction, where procrastinate's client
+would wait for an answer, on a cursor of its own."""
+
 _CONNECTIONS: Final = 4
 _OPTIONS: Final = "-c statement_timeout=30000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=2000"
 
@@ -63,7 +72,7 @@ class SharedQueue:
         self._app = app
         self._worker = worker
         self._calls: set[asyncio.Task[None]] = set()
-        self._advance = app.task(name=ADVANCE, pass_context=True)(self._take)
+        app.task(name=ADVANCE, pass_context=True)(self._take)
         app.periodic(cron="* * * * *")(app.task(name=TIDY, queue=_TIDY_QUEUE)(self._tidy))
 
     @property
@@ -77,11 +86,8 @@ class SharedQueue:
         if at is not None:
             tx.after_commit(partial(self._worker.deadlines.expect, at))
             return
-        job = self._advance.configure(connection=await tx.driver(), queue=run.team, priority=run.priority)
-        try:
-            await job.defer_async(run_id=run.id)
-        except ConnectorException as error:
-            raise known(error.__cause__) or error from error
+        arguments = json.dumps({"run_id": run.id})
+        await tx.execute(_DEFER, {"queue": run.team, "task": ADVANCE, "priority": run.priority, "arguments": arguments})
 
     def cancel(self, run_id: str, /) -> None:
         """Have the worker that has the run stop; without this it notices at its next renewal."""

@@ -35,10 +35,6 @@ class Link(Protocol):
         """Have a statement executed, once for each row of parameters, without waiting for it."""
         ...
 
-    async def flush(self) -> Any:
-        """Wait for what was handed over, and return the driver's connection."""
-        ...
-
 
 class Lease(Protocol):
     """The use of a connection, for one transaction."""
@@ -135,12 +131,6 @@ class Session:
         """
         if await self.dialect() == POSTGRESQL:
             await self.rows(_ALONE, name="\n".join(name))
-
-    async def driver(self) -> Any:
-        """Return the driver's own connection, once all that was handed over is done."""
-        async with self._turn:
-            with translated():
-                return await (await self._lease.take()).flush()
 
     async def dialect(self) -> str:
         """Return the name of the database's dialect."""

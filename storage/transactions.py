@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
+
+from sqlalchemy import Executable
 
 from domain.model import Principal
 from domain.store import EventWrites
@@ -17,6 +18,7 @@ from storage.run_states import RunStates
 from storage.run_writes import SqlRunWrites
 from storage.runs import SqlRunReads
 from storage.session import Session
+from storage.statements import Params
 from storage.tasks import SqlTaskReads, SqlTaskWrites
 
 _logger = logging.getLogger(__name__)
@@ -64,9 +66,9 @@ class SqlWriteTx:
             self._now = await self._read_time()
         return self._now
 
-    async def driver(self) -> Any:
-        """Return the driver's connection, for what writes in the same transaction on its own."""
-        return await self._session.driver()
+    async def execute(self, statement: Executable, params: Params, /) -> None:
+        """Execute a statement of another's, such as a queue's; it need not be done on return."""
+        await self._session.execute(statement, params)
 
     def after_commit(self, callback: Callable[[], None], /) -> None:
         """Call back once the transaction is committed; not if it fails."""

@@ -75,7 +75,7 @@ async def test_a_commit_that_a_crash_lost_is_not_taken_for_a_later_one_of_its_id
                 assert await tx.tasks.lock(made.id) is not None
                 await tx.now()
                 await tx.events.append([task_event(made, message="lost")])
-                lost = await _transaction(await tx.driver())  # type: ignore[attr-defined]  # of SQL stores only
+                lost = int(forgetful.sql("SELECT backend_xid FROM pg_stat_activity WHERE backend_xid IS NOT NULL"))
                 await asyncio.to_thread(forgetful.restart)
                 if is_given_again:
                     assert await _use_up(forgetful, lost)

@@ -19,6 +19,7 @@ from tests.backing import PostgresServer
 ADD = STATEMENTS(text("INSERT INTO numbers VALUES (:number)").bindparams(bindparam("number")))
 ALL = STATEMENTS(text("SELECT number FROM numbers ORDER BY number"))
 ECHO = STATEMENTS(text("SELECT CAST(:much AS text)"))
+PID = STATEMENTS(text("SELECT pg_backend_pid()"))
 SLEEP = STATEMENTS(text("SELECT pg_sleep(:seconds)"))
 
 
@@ -93,15 +94,6 @@ async def test_a_transaction_that_has_failed_is_not_taken_for_committed(link: Po
         await link.commit()
 
 
-async def test_the_driver_itself_can_go_on_in_the_transaction(link: PostgresLink) -> None:
-    link.hand_over(ADD, [{"number": 1}])
-    driver = await link.flush()
-    await driver.execute("INSERT INTO numbers VALUES (2)")
-    assert await numbers(link) == [1, 2]
-    await link.roll_back()
-    assert await numbers(link) == []
-
-
 async def test_what_is_used_often_is_planned_once_and_a_rollback_keeps_the_plan(link: PostgresLink) -> None:
     planned = STATEMENTS(text("SELECT statement FROM pg_prepared_statements WHERE statement <> :own"))
     for _ in range(6):
@@ -155,8 +147,8 @@ async def test_a_query_that_is_cancelled_and_has_no_answer_costs_the_connection(
 
 
 async def test_a_connection_that_the_server_ends_is_lost(link: PostgresLink, postgres: PostgresServer) -> None:
-    driver = await link.flush()
-    assert postgres.sql(f"SELECT pg_terminate_backend({driver.info.backend_pid}, 5000)") == "t"
+    (((pid,),),) = await link.fetch(one(PID))
+    assert postgres.sql(f"SELECT pg_terminate_backend({pid}, 5000)") == "t"
     with pytest.raises(LostError):
         await numbers(link)
     assert link.is_lost
