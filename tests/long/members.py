@@ -100,7 +100,8 @@ class Member:
         complaints = [f"SIGTERM ended {self.name} with {code}" for code in self.exit_codes if code]
         odd = [line for line in self.process.log.read_text().splitlines() if "Traceback" in line]
         if odd:
-            complaints.append(f"{self.name} logged an error of ours, {len(odd)} times: {odd[0][:200]} ... {odd[0][-1500:]}")
+            first = f"{odd[0][:200]} ... {odd[0][-1500:]}"
+            complaints.append(f"{self.name} logged an error of ours, {len(odd)} times: {first}")
         return complaints
 
     def _struck(self, kind: str) -> None:
