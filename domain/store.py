@@ -317,10 +317,6 @@ class TaskWrites(Protocol):
         """Lock a task's row until the transaction ends, and read it; before any lock on its runs."""
         ...
 
-    async def lock_of_run(self, run_id: str, /) -> Task | None:
-        """Lock the row of the task that a run is of, and read it; before the lock on the run."""
-        ...
-
     async def insert(self, task: Task, /) -> None:
         """Add a task."""
         ...
@@ -339,6 +335,10 @@ class RunWrites(Protocol):
 
     async def lock(self, run_id: str, /) -> RunState | None:
         """Lock a run's row until the transaction ends, and read everything that decides about it."""
+        ...
+
+    async def lock_with_task(self, run_id: str, /) -> RunState | None:
+        """Lock the row of a run's task, and then the run as `lock` does."""
         ...
 
     async def insert(self, state: RunState, /) -> None:

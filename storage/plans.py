@@ -51,7 +51,7 @@ _newest: Final = select(func.max(plans.c.version)).where(plans.c.run_id == bindp
 _PLAN_OF: Final = select(*PLAN.columns()).where(plans.c.run_id == bindparam("run_id"), plans.c.version == _newest)
 _STEPS_OF: Final = (
     select(*STEP.columns())
-    .where(steps.c.run_id == bindparam("run_id"), steps.c.plan_version == bindparam("version"))
+    .where(steps.c.run_id == bindparam("run_id"), steps.c.plan_version == _newest)
     .order_by(steps.c.position)
 )
 _DECISIONS_OF: Final = (
@@ -105,14 +105,12 @@ async def state_of(session: Session, run: Run) -> RunState:
     """Return everything that decides about a run whose row was just read."""
     if run.plan_version == 0 and run.retry_of is None:
         return RunState(run=run)
-    row = await session.row(_PLAN_OF, run_id=run.id)
-    if row is None:
+    found, kept, taken = await session.together(_PLAN_OF, _STEPS_OF, _DECISIONS_OF, run_id=run.id)
+    if not found:
         return RunState(run=run)
-    found = await session.rows(_STEPS_OF, run_id=run.id, version=row[0])
-    taken = await session.rows(_DECISIONS_OF, run_id=run.id)
     return RunState(
         run=run,
-        plan=PLAN.read(row, steps=tuple(map(STEP.read, found))),
+        plan=PLAN.read(found[0], steps=tuple(map(STEP.read, kept))),
         decisions=tuple(map(DECISION.read, taken)),
     )
 

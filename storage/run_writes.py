@@ -17,7 +17,9 @@ from storage.run_states import RunStates
 from storage.session import Session
 from storage.shapes import LOG_LINE, RUN
 from storage.sql import one_of, owned
+from storage.statements import AnyRow
 from storage.tables import WAITING, WORKABLE, events, logs, run_labels, runs
+from storage.tasks import LOCK_OF_RUN, SqlTaskWrites
 from storage.types import UtcDateTime
 
 _FIXED: Final = frozenset(
@@ -86,8 +88,9 @@ _EXPIRE: Final = (
 class SqlRunWrites:
     """Implements `domain.store.RunWrites`."""
 
-    def __init__(self, session: Session, states: RunStates) -> None:
+    def __init__(self, session: Session, tasks: SqlTaskWrites, states: RunStates) -> None:
         self._session = session
+        self._tasks = tasks
         self._states = states
         self._saved: dict[str, RunState] = {}
 
@@ -97,12 +100,14 @@ class SqlRunWrites:
 
     async def lock(self, run_id: str, /) -> RunState | None:
         """Lock a run's row until the transaction ends, and read everything that decides about it."""
-        row = await self._session.locked(_LOCK, run_id=run_id)
-        if row is None:
-            return None
-        run = RUN.read(row)
-        known = None if run_id in self._saved else self._states.find(run)
-        return known or await plans.state_of(self._session, run)
+        (row,) = await self._session.locked(_LOCK, run_id=run_id)
+        return await self._state(row)
+
+    async def lock_with_task(self, run_id: str, /) -> RunState | None:
+        """Lock the row of a run's task, and then the run as `lock` does."""
+        task, row = await self._session.locked(LOCK_OF_RUN, _LOCK, run_id=run_id)
+        self._tasks.keep(task)
+        return await self._state(row)
 
     async def insert(self, state: RunState, /) -> None:
         """Add a run, with the plan that it carries over if it does."""
@@ -122,7 +127,7 @@ class SqlRunWrites:
 
     async def set_labels(self, run_id: str, labels: tuple[str, ...], /) -> None:
         """Replace a run's labels."""
-        row = await self._session.locked(_LOCK, run_id=run_id)
+        (row,) = await self._session.locked(_LOCK, run_id=run_id)
         if row is None:
             return
         await self._session.execute(_SET_LABELS, {"of_run": run_id, "labels": labels})
@@ -192,6 +197,13 @@ class SqlRunWrites:
     async def expire_leases(self, now: datetime, /) -> None:
         """Let every lease without an end lapse."""
         await self._session.execute(_EXPIRE, {"now": now})
+
+    async def _state(self, row: AnyRow | None) -> RunState | None:
+        if row is None:
+            return None
+        run = RUN.read(row)
+        known = None if run.id in self._saved else self._states.find(run)
+        return known or await plans.state_of(self._session, run)
 
     async def _add_labels(self, run_id: str, tenant: str, labels: tuple[str, ...]) -> None:
         rows = [{"tenant": tenant, "label": label, "run_id": run_id} for label in dict.fromkeys(labels)]

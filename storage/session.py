@@ -90,15 +90,22 @@ class Session:
         found = await self.rows(statement, **params)
         return found[0] if found else None
 
-    async def locked(self, statement: Executable, /, **params: Any) -> AnyRow | None:
-        """Return the row that a query locks, as `row`; the time is asked for behind it, in the same message."""
+    async def together(self, *statements: Executable, **params: Any) -> Sequence[Sequence[AnyRow]]:
+        """Return the rows of queries that go in one message, in their order; they share the parameters. As `rows`."""
         async with self._turn:
-            query = statement, {"tenant": self.tenant, **params}
-            if self._moment is None:
-                (found,) = await self._fetch(query)
-            else:
-                found, (self.moment,) = await self._fetch(query, (self._moment, {}))
-            return found[0] if found else None
+            params = {"tenant": self.tenant, **params}
+            return await self._fetch(*((statement, params) for statement in statements))
+
+    async def locked(self, *statements: Executable, **params: Any) -> Sequence[AnyRow | None]:
+        """Return the row that each of these queries locks, in their order, as `together`.
+
+        The time is asked for behind them, in the same message.
+        """
+        if self._moment is None:
+            found = await self.together(*statements, **params)
+        else:
+            *found, (self.moment,) = await self.together(*statements, self._moment, **params)
+        return [rows[0] if rows else None for rows in found]
 
     async def constant(self, statement: Executable, /, **params: Any) -> AnyRow | None:
         """Return a row that never changes, as `row`, without holding a view for it.

@@ -27,11 +27,13 @@ _LOCK: Final = (
     .where(tasks.c.id == bindparam("task_id"), owned(tasks.c.tenant))
     .with_for_update(key_share=True)  # a worker that has a run locked, and adds to it, must not wait for its task
 )
-_LOCK_OF_RUN: Final = (
+LOCK_OF_RUN: Final = (
     select(*TASK.columns())
     .where(tasks.c.id.in_(select(runs.c.task_id).where(runs.c.id == bindparam("run_id"))), owned(tasks.c.tenant))
     .with_for_update(key_share=True)
 )
+"""The row of the task that a run is of."""
+
 _INSERT: Final = insert(tasks)
 _FIXED: Final = frozenset({"id", "tenant", "created_at"})
 _SAVE: Final = (
@@ -86,11 +88,14 @@ class SqlTaskWrites:
         known = self._locked.get(task_id)
         if known is not None:
             return known
-        return self._keep(await self._session.row(_LOCK, task_id=task_id))
+        return self.keep(await self._session.row(_LOCK, task_id=task_id))
 
-    async def lock_of_run(self, run_id: str, /) -> Task | None:
-        """Lock the row of the task that a run is of, and read it."""
-        return self._keep(await self._session.row(_LOCK_OF_RUN, run_id=run_id))
+    def keep(self, row: AnyRow | None) -> Task | None:
+        """Remember a locked task: until the transaction ends, nobody else can change it."""
+        if row is None:
+            return None
+        task = self._locked[row[0]] = TASK.read(row)
+        return task
 
     async def insert(self, task: Task, /) -> None:
         """Add a task."""
@@ -116,13 +121,6 @@ class SqlTaskWrites:
         await arrivals.forget_task(self._session, task_id)
         await self._session.execute(_DELETE_EVENTS, {"of_task": task_id})
         self._locked.pop(task_id, None)
-
-    def _keep(self, row: AnyRow | None) -> Task | None:
-        """Remember a locked task: until the transaction ends, nobody else can change it."""
-        if row is None:
-            return None
-        task = self._locked[row[0]] = TASK.read(row)
-        return task
 
     async def _add_labels(self, task: Task) -> None:
         rows = [{"tenant": task.tenant, "label": label, "task_id": task.id} for label in dict.fromkeys(task.labels)]

@@ -49,7 +49,7 @@ class SqlWriteTx:
     ) -> None:
         self.principal = principal
         self.tasks = SqlTaskWrites(session)
-        self.runs = SqlRunWrites(session, states)
+        self.runs = SqlRunWrites(session, self.tasks, states)
         self.metrics = SqlMetricWrites(session)
         self.events = events
         self.idempotency = SqlIdempotencyWrites(session, principal, read_time)

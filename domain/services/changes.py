@@ -37,8 +37,7 @@ async def lock_run(tx: WriteTx, run_id: str, *path: str) -> RunState:
     Raises:
         NotFoundError: There is no such run.
     """
-    await tx.tasks.lock_of_run(run_id)
-    state = await tx.runs.lock(run_id)
+    state = await tx.runs.lock_with_task(run_id)
     if state is None:
         raise NotFoundError("run", run_id, path=path)
     return state

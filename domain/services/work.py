@@ -142,9 +142,8 @@ class WorkService:
         """
         run_id = assignment.run_id
         async with self._store.write(ENGINE) as tx:
-            if not all(isinstance(command, _KEEPS_STATUS) for command in commands):
-                await tx.tasks.lock(assignment.task.id)
-            before = await tx.runs.lock(run_id)
+            keeps_status = all(isinstance(command, _KEEPS_STATUS) for command in commands)
+            before = await (tx.runs.lock(run_id) if keeps_status else tx.runs.lock_with_task(run_id))
             if before is None or before.run.owner is None or before.run.attempt != assignment.attempt:
                 raise StaleAttemptError(f"Attempt {assignment.attempt} no longer has run {run_id}.")
             now = await tx.now()

@@ -55,16 +55,17 @@ async def test_a_task_that_is_not_there_can_not_be_locked(world: World) -> None:
         assert await tx.tasks.lock("task_unknown") is None
 
 
-async def test_the_task_of_a_run_is_locked_by_the_runs_id(world: World) -> None:
+async def test_the_task_of_a_run_is_locked_along_with_the_run(world: World) -> None:
     made = await world.add_task()
-    run = (await world.add_run(made)).run
+    state = await world.add_run(made)
     async with world.store.write(ANONYMOUS) as tx:
-        assert await tx.tasks.lock_of_run(run.id) == made
+        assert await tx.runs.lock_with_task(state.run.id) == state
         await tx.tasks.save(replace(made, version=2))
         assert await tx.tasks.lock(made.id) == replace(made, version=2)
-        assert await tx.tasks.lock_of_run("run_unknown") is None
+        assert await tx.runs.lock_with_task("run_unknown") is None
     async with world.store.write(Principal(tenant="other")) as tx:
-        assert await tx.tasks.lock_of_run(run.id) is None
+        assert await tx.runs.lock_with_task(state.run.id) is None
+        assert await tx.tasks.lock(made.id) is None
 
 
 async def test_no_ids_are_no_tasks(world: World) -> None:
