@@ -308,7 +308,7 @@ class Event:
         data: The payload as JSON.
         run_id: None for events of the task alone.
         sequence: 1, 2, 3 ... within the run; None for events outside a run's sequence (RUN_DELETED among them).
-        status: The run's after the transaction that wrote the event; None where sequence is.
+        status: The run's after what happened at once, of which the event may be a part; None where sequence is.
     """
 
     id: str

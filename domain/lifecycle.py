@@ -74,7 +74,8 @@ def create(run: Run, now: datetime, *, plan: Plan | None = None, artifacts: tupl
         plan=plan,
         artifacts=artifacts,
     )
-    return _transition(RunState(run=run, plan=plan), [payload], now)
+    state = evolve(RunState(run=run, plan=plan), payload, now)
+    return Transition(state=state, payloads=(payload,), events=tuple(_events(state.run, [payload], now)))
 
 
 def decide(state: RunState, command: c.Command, now: datetime) -> Transition:
@@ -92,11 +93,13 @@ def decide(state: RunState, command: c.Command, now: datetime) -> Transition:
 def decide_all(state: RunState, commands: Sequence[c.Command], now: datetime) -> Transition:
     """Apply commands in order, all of them or none."""
     payloads: list[e.RunPayload] = []
+    events: list[Event] = []
     for command in commands:
         new = _answer(state, command, now)
-        payloads += new
         state = _operate(reduce(lambda folded, payload: evolve(folded, payload, now), new, state), command)
-    return _transition(state, payloads, now, evolved=True)
+        payloads += new
+        events += _events(state.run, new, now)
+    return Transition(state=state, payloads=tuple(payloads), events=tuple(events))
 
 
 def allowed_actions(run: Run, now: datetime) -> tuple[RunAction, ...]:
@@ -340,29 +343,21 @@ def _operate(state: RunState, command: c.Command) -> RunState:
 # How it is told
 
 
-def _transition(
-    state: RunState, payloads: Sequence[e.RunPayload], now: datetime, *, evolved: bool = False
-) -> Transition:
-    if not evolved:
-        state = reduce(lambda folded, payload: evolve(folded, payload, now), payloads, state)
-    run = state.run
+def _events(run: Run, payloads: Sequence[e.RunPayload], now: datetime) -> list[Event]:
+    """Return the log's events of what happened at once, after which the run is as given."""
     first = run.last_sequence - len(payloads) + 1
-    return Transition(
-        state=state,
-        payloads=tuple(payloads),
-        events=tuple(
-            Event(
-                id=f"event_{run.id.removeprefix('run_')}_{sequence}",
-                type=e.TYPES[type(payload)],
-                timestamp=now,
-                message=describe(payload),
-                data=cast("JsonObject", plain(payload)),
-                tenant=run.tenant,
-                task_id=run.task_id,
-                run_id=run.id,
-                sequence=sequence,
-                status=run.status,
-            )
-            for sequence, payload in enumerate(payloads, first)
-        ),
-    )
+    return [
+        Event(
+            id=f"event_{run.id.removeprefix('run_')}_{sequence}",
+            type=e.TYPES[type(payload)],
+            timestamp=now,
+            message=describe(payload),
+            data=cast("JsonObject", plain(payload)),
+            tenant=run.tenant,
+            task_id=run.task_id,
+            run_id=run.id,
+            sequence=sequence,
+            status=run.status,
+        )
+        for sequence, payload in enumerate(payloads, first)
+    ]

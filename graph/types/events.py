@@ -111,7 +111,7 @@ class RunEvent(Event):
         resolver=_run, graphql_type=RUN | None, description="The run as it is now; null when it is deleted."
     )
     sequence: int = attribute("1, 2, 3 ... within the run.")
-    status: RunStatus = attribute("The run's after the transaction that wrote the event.")
+    status: RunStatus = attribute("The run's after the event and what came with it at once.")
 
 
 @strawberry.type(description="A run was created.")

@@ -307,6 +307,13 @@ def test_a_plan_that_breaks_a_rule_is_refused() -> None:
         at(S.ANALYZING).do(c.DeliverPlan(draft=PlanDraft(summary="", steps=()), created_by="mike"))
 
 
+def test_what_is_written_with_the_end_of_a_run_does_not_say_that_it_ended() -> None:
+    life = at(S.RUNNING)
+    life.do(c.FinishStep(key="a"), c.StartStep(key="b"), c.FinishStep(key="b"), c.StartStep(key="c"))
+    life.do(c.FinishStep(key="c"), c.Finish(results=None))
+    assert [event.status for event in life.transition.events] == [S.RUNNING, S.COMPLETED]
+
+
 def test_an_auto_approved_run_goes_on_with_the_same_worker() -> None:
     life = at(S.ANALYZING, auto_approve=True)
     life.do(deliver())

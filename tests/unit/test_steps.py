@@ -139,7 +139,7 @@ def test_a_step_and_its_run_fail_in_one_transaction() -> None:
     life.do(c.FailStep(key="a", error="No."), c.Fail(failure=replace(FAILURE, step="a"), usage=SPENT))
 
     assert life.told == (T.PROGRESS, T.FAILURE)
-    assert [event.status for event in life.transition.events] == [S.FAILED, S.FAILED]
+    assert [event.status for event in life.transition.events] == [S.RUNNING, S.FAILED]
     assert life.run.failure == replace(FAILURE, step="a")
     assert life.run.usage == SPENT
 
