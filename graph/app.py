@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -41,7 +41,16 @@ def create_app(application: Application) -> Starlette:
     if application.serves_graphiql:
         routes += graphiql_routes()
     if application.serves_metrics:
-        routes.append(Route("/metrics", _metrics(application)))
+        routes.append(_metrics_route(application))
+    return _app(application, routes)
+
+
+def create_metrics_app(application: Application) -> Starlette:
+    """Make the ASGI application that knows /metrics alone."""
+    return _app(application, [_metrics_route(application)])
+
+
+def _app(application: Application, routes: Sequence[BaseRoute]) -> Starlette:
     middleware = []
     if application.hosts is not None:
         middleware.append(Middleware(HostCheck, hosts=application.hosts))
@@ -71,7 +80,7 @@ async def _readyz(request: Request) -> Response:
     return JSONResponse({"status": "ready", "bell": application.backend.bell.status.state.value})
 
 
-def _metrics(application: Application) -> Callable[[Request], Awaitable[Response]]:
+def _metrics_route(application: Application) -> Route:
     @cache
     def monitoring() -> Monitoring:
         # Prometheus' library takes a tenth of a start to import, and many a server is never asked.
@@ -93,7 +102,7 @@ def _metrics(application: Application) -> Callable[[Request], Awaitable[Response
         body, media_type = await monitoring().exposition(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": media_type, "cache-control": "no-store"})
 
-    return metrics
+    return Route("/metrics", metrics)
 
 
 async def _artifact(request: Request) -> Response:

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, Final
 
-from graph.commands.command import Command, CommandError
+from graph.commands.command import Command, CommandError, tell
 from graph.packages import ForeignPackageError, check_packages
 
 _INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parser().parse_args(argv)
         code: int = arguments.perform(arguments)
     except (CommandError, ForeignPackageError) as error:
-        print(f"mgx: {' '.join(str(error).split())}", file=sys.stderr)
+        tell(error)
         return error.exit_code if isinstance(error, CommandError) else 1
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -6,7 +6,7 @@ import importlib.util
 import ipaddress
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from graph.durations import parse_duration
 from graph.logs import LogFormat
 from graph.transport.origins import Origins
+
+_LAST_PORT: Final = 65535
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """A list given as one text with commas."""
@@ -41,7 +43,15 @@ class Settings(BaseSettings):
         "default the database where that is PostgreSQL.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    port: int = Field(
+        default=8000, ge=0, le=_LAST_PORT, description="Port to listen on; 0 takes a free one and prints it."
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Processes that serve behind the port, such as one for each core; several need PostgreSQL.",
+    )
     dev: bool = Field(
         default=False, description="Turn on GraphiQL, introspection and suggestions wherever the server listens."
     )
@@ -63,6 +73,12 @@ class Settings(BaseSettings):
     graphiql: bool | None = Field(default=None, description="Serve GraphiQL; by default on loopback and with --dev.")
     metrics: bool | None = Field(
         default=None, description="Serve /metrics to Prometheus; by default on loopback and with --dev."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=_LAST_PORT,
+        description="Port of /metrics alone, instead of the API's; several processes take the ports that follow, too.",
     )
     introspection: bool | None = Field(
         default=None, description="Answer questions about the schema; by default on loopback and with --dev."
@@ -192,6 +208,25 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _several_processes(self) -> Self:
+        if self.processes > 1 and not self.is_postgres:
+            raise ValueError(
+                f"{self.processes} processes need a database in PostgreSQL; one process does all the work on SQLite."
+            )
+        if self.processes > 1 and self.metrics and self.metrics_port is None:
+            raise ValueError("Each of several processes has metrics of its own: say --metrics-port as well.")
+        if self.metrics is False and self.metrics_port is not None:
+            raise ValueError("--no-metrics and a --metrics-port contradict each other.")
+        if self.metrics_port is not None and self.metrics_port + self.processes - 1 > _LAST_PORT:
+            raise ValueError(f"{self.processes} processes have no ports for metrics from {self.metrics_port} on.")
+        return self
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether the database is in PostgreSQL."""
+        return self.database_url.startswith("postgres")
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
@@ -215,8 +250,8 @@ class Settings(BaseSettings):
         """What rings at other processes."""
         if self.bus_url:
             return self.bus_url
-        scheme, _, place = self.database_url.partition("://")
-        return f"postgresql://{place}" if scheme.startswith("postgres") else "memory://"
+        place = self.database_url.partition("://")[2]
+        return f"postgresql://{place}" if self.is_postgres else "memory://"
 
     @property
     def serves_graphiql(self) -> bool:
@@ -225,8 +260,9 @@ class Settings(BaseSettings):
 
     @property
     def serves_metrics(self) -> bool:
-        """Whether there is /metrics."""
-        return self.is_open if self.metrics is None else self.metrics
+        """Whether the API's port has /metrics; of several processes it would tell of any."""
+        alone = self.processes == 1 and self.metrics_port is None
+        return alone and (self.is_open if self.metrics is None else self.metrics)
 
 
 def _is_installed(module: str) -> bool:

@@ -1,5 +1,6 @@
 """What a command is."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,3 +29,8 @@ class Command:
 
     add_arguments: Callable[[ArgumentParser], None]
     run: Callable[[Namespace], int]
+
+
+def tell(error: Exception) -> None:
+    """Print why a command failed, in one line."""
+    print(f"mgx: {' '.join(str(error).split())}", file=sys.stderr)

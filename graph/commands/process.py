@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -19,7 +19,6 @@ from uvicorn.loops.auto import auto_loop_factory
 from graph.commands.command import CommandError
 from graph.commands.flags import read_settings
 from graph.logs import configure_logging
-from graph.serving import ListenError
 from graph.settings import Settings
 from storage.errors import StorageError
 from teams.errors import TeamSetupError
@@ -30,24 +29,33 @@ _LEFTOVER_SECONDS: Final = 3.0
 """How long what teams left running may take to end, once everything of ours is closed."""
 
 
-def run_process(arguments: Namespace, work: Callable[[Settings], Coroutine[None, None, None]]) -> int:
-    """Read the settings and do something until SIGTERM or SIGINT.
+def prepare_process(arguments: Namespace) -> Settings:
+    """Read the settings, and make this process as they want it.
 
     Raises:
-        CommandError: It can't begin.
+        CommandError: They are not possible.
     """
     settings = read_settings(arguments)
     configure_logging(settings.log_level, settings.log_format)
     sys.path += [folder for folder in settings.team_path.split(os.pathsep) if folder]
     gc.freeze()  # what is imported by now stays; the collector need not look through it while we work
+    return settings
+
+
+def run_process(work: Coroutine[None, None, None]) -> int:
+    """Do something until SIGTERM or SIGINT, in a process that is prepared; return the exit code.
+
+    Raises:
+        CommandError: It can't begin.
+    """
     # What ends a process in an orderly way should do so before and after its work as well.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with asyncio.Runner(loop_factory=auto_loop_factory()) as runner, _leaving_in_any_case():
-            runner.run(work(settings))
+            runner.run(work)
     except KeyboardInterrupt:
         return 0
-    except (ListenError, TeamSetupError, StorageError) as error:
+    except (TeamSetupError, StorageError) as error:
         raise CommandError(str(error)) from error
     return 0
 

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 
-from graph.commands.command import Command
+from graph.commands.command import Command, CommandError
 from graph.commands.flags import add_settings
-from graph.commands.process import run_process
-from graph.serving import serve
+from graph.commands.prefork import run_processes
+from graph.commands.process import prepare_process, run_process
+from graph.serving import ListenError, listeners, serve
 from graph.settings import Settings
 
 
 def _run(arguments: Namespace) -> int:
-    return run_process(arguments, lambda settings: serve(settings, lambda address: _announce(address, settings)))
+    settings = prepare_process(arguments)
+    announce = partial(_announce, settings)
+    try:
+        with listeners(settings) as places:
+            works = [partial(serve, settings, place) for place in places]
+            return run_process(works[0](announce)) if len(works) == 1 else run_processes(works, announce)
+    except ListenError as error:
+        raise CommandError(str(error)) from error
 
 
-def _announce(address: str, settings: Settings) -> None:
+def _announce(settings: Settings, address: str) -> None:
     graphiql = f", GraphiQL at {address}/graphiql" if settings.serves_graphiql else ""
     print(f"mgx serves at {address}{graphiql}", flush=True)
 

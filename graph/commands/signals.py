@@ -11,8 +11,9 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
+from multiprocessing import connection
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
@@ -48,6 +49,12 @@ def await_input() -> None:
     with _wakened() as woken:
         while sys.stdin not in select.select([sys.stdin, woken], [], [])[0]:
             woken.recv(64)
+
+
+def await_ready(things: Sequence[Any], seconds: float | None = None) -> list[Any]:
+    """Wait until one of the things is ready, as `multiprocessing.connection.wait`; handlers of signals may raise."""
+    with _wakened() as woken:
+        return connection.wait([*things, woken], seconds)
 
 
 def await_signal(seconds: float) -> None:

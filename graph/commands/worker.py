@@ -7,7 +7,7 @@ from typing import Final
 
 from graph.commands.command import Command
 from graph.commands.flags import add_settings
-from graph.commands.process import run_process
+from graph.commands.process import prepare_process, run_process
 from graph.working import work
 
 _SETTINGS: Final = frozenset(
@@ -21,7 +21,8 @@ _SETTINGS: Final = frozenset(
 
 def _run(arguments: Namespace) -> int:
     queues = tuple(name for name in (part.strip() for part in arguments.queues.split(",")) if name)
-    return run_process(arguments, lambda settings: work(settings, queues or None, lambda: _announce(queues)))
+    settings = prepare_process(arguments)
+    return run_process(work(settings, queues or None, lambda: _announce(queues)))
 
 
 def _announce(queues: tuple[str, ...]) -> None:

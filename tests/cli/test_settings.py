@@ -113,6 +113,17 @@ def test_metrics_are_served_on_loopback_and_elsewhere_on_demand() -> None:
     assert read(*elsewhere, "--metrics").serves_metrics
 
 
+def test_several_processes_have_metrics_at_ports_of_their_own() -> None:
+    several = ("--processes=4", "--database-url=postgresql://localhost/mgx")
+    assert not read(*several).serves_metrics
+    assert read(*several, "--metrics", "--metrics-port=9400").metrics_port == 9400
+    assert not read("--metrics-port=9400").serves_metrics
+    assert "--metrics-port" in refusal(*several, "--metrics")
+    assert "--metrics-port" in refusal("--no-metrics", "--metrics-port=9400")
+    assert "65533" in refusal(*several, "--metrics-port=65533")
+    assert "PostgreSQL" in refusal("--processes=4")
+
+
 def test_help_lists_every_setting_with_its_variable_and_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["serve", "--help"])
