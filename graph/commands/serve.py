@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from argparse import ArgumentParser, Namespace
 from functools import partial
 
@@ -9,6 +10,7 @@ from graph.commands.command import Command, CommandError
 from graph.commands.flags import add_settings
 from graph.commands.prefork import run_processes
 from graph.commands.process import prepare_process, run_process
+from graph.schema import build_schema
 from graph.serving import ListenError, listeners, serve
 from graph.settings import Settings
 
@@ -19,7 +21,11 @@ def _run(arguments: Namespace) -> int:
     try:
         with listeners(settings) as places:
             works = [partial(serve, settings, place) for place in places]
-            return run_process(works[0](announce)) if len(works) == 1 else run_processes(works, announce)
+            if len(works) == 1:
+                return run_process(works[0](announce))
+            build_schema()  # once, for all that are forked
+            gc.freeze()
+            return run_processes(works, announce)
     except ListenError as error:
         raise CommandError(str(error)) from error
 
