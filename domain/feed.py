@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, assert_never
 
+from domain.background import background
 from domain.errors import CursorExpiredError, InvalidCursorError, StoreError, UnknownSubjectError
 from domain.events import Event, EventType
 from domain.model import ENGINE, Principal
@@ -105,13 +106,8 @@ class Feed:
         """Follow the log until the block ends."""
         async with self._store.read(ENGINE) as tx:
             self._position = await tx.events.head()
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._tail())]
-        try:
+        async with background(self._listen(), self._tail()):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def follow(
         self,

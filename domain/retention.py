@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+from domain.background import background
 from domain.errors import StoreError
 from domain.model import ENGINE
 from domain.store import Store
@@ -41,13 +42,8 @@ class Retention:
     @asynccontextmanager
     async def serve(self) -> AsyncGenerator[None]:
         """Remove what is too old until the block ends; a transaction that is under way then is taken back."""
-        removing = asyncio.create_task(self._remove_for_ever(), name="retention")
-        try:
+        async with background(self._remove_for_ever()):
             yield
-        finally:
-            removing.cancel()
-            with suppress(asyncio.CancelledError):
-                await removing
 
     async def sweep(self) -> int:
         """Remove all that is too old now.

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from domain.background import background
 from domain.crew import Crew
 from domain.deadlines import Deadlines
 from domain.errors import StoreError
@@ -70,14 +71,13 @@ class Runner:
         await work.recover()
         self._executor = executor
         self._wake.set()
-        loops = [asyncio.create_task(self._work(work, executor)), asyncio.create_task(self._deadlines.keep(work))]
         try:
-            yield
+            async with background(self._work(work, executor), self._deadlines.keep(work)):
+                try:
+                    yield
+                finally:
+                    self._executor = None
         finally:
-            self._executor = None
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
             await self.crew.hand_over(self._grace)
 
     async def _work(self, work: WorkService, executor: Executor) -> None:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+from domain.background import end
 from domain.crew import Crew
 from domain.deadlines import Deadlines
 from domain.errors import StoreError
@@ -76,9 +77,9 @@ class Worker:
             yield
         finally:
             self._executor = None
-            await _end(sweeping, timing)
+            await end(sweeping, timing)
             await self.crew.hand_over(self._grace)
-            await _end(renewing)
+            await end(renewing)
 
     async def _repeat(self, what: str, act: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -109,9 +110,3 @@ class Worker:
                 self.crew.stop(run_id, Halt.LOST)
             elif held[run_id] is RunStatus.CANCELLING:
                 self.crew.stop(run_id, Halt.CANCELLED)
-
-
-async def _end(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

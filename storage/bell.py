@@ -20,6 +20,7 @@ from typing import Final
 
 from broadcaster import Broadcast, Event
 
+from domain.background import background
 from domain.ports import BellState, BellStatus
 from storage.bell_backend import TOPIC, ConnectionLost, describe
 from storage.bell_bus import MEMORY, bus_factory
@@ -229,14 +230,9 @@ async def open_bell(url: str = MEMORY, *, timings: BellTimings = DEFAULT_TIMINGS
         BusUrlError: The URL is not one of a bus, or its driver is not installed.
     """
     bell = BroadcastBell(bus_factory(url), timings)
-    supervisor = asyncio.create_task(bell.supervise())
-    try:
+    async with background(bell.supervise()):
         await bell.settled()
         yield bell
-    finally:
-        supervisor.cancel()
-        with suppress(asyncio.CancelledError):
-            await supervisor
 
 
 def _reason(error: BaseException) -> str:

@@ -25,6 +25,7 @@ from procrastinate.jobs import DeleteJobCondition, Status
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
+from domain.background import background
 from domain.crew import Crew
 from domain.executor import Executor
 from domain.leash import Halt
@@ -99,14 +100,11 @@ class SharedQueue:
     @asynccontextmanager
     async def serve(self, work: WorkService, executor: Executor) -> AsyncGenerator[None]:
         """Work until the block ends; then runs under way are handed over to other workers."""
-        async with self._worker.serve(work, executor):
-            delivering = asyncio.create_task(self._deliver())
+        async with self._worker.serve(work, executor), background(self._deliver()):
             try:
                 yield
             finally:
                 self.crew.drain()
-                delivering.cancel()
-                await asyncio.gather(delivering, return_exceptions=True)
 
     async def _take(self, context: JobContext, run_id: str) -> None:
         try:

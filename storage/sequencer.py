@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy.exc import DBAPIError
 
+from domain.background import background
 from domain.events import Event
 from storage.numbering import Numbering
 from storage.transactions import told
@@ -130,13 +131,8 @@ async def open_sequencer(pool: PostgresPool, on_numbered: OnNumbered) -> AsyncGe
     sequencer = Sequencer(pool, on_numbered)
     try:
         await sequencer.connect()
-        numbering = asyncio.create_task(sequencer.run())
-        try:
+        async with background(sequencer.run()):
             yield sequencer
-        finally:
-            numbering.cancel()
-            with suppress(asyncio.CancelledError):
-                await numbering
     finally:
         await sequencer.close()
 

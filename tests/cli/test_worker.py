@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.backing import PostgresServer
 from tests.cli.support import assert_one_line, create_run, find_run, mgx, run_waiting
-from tests.servers import running_server, start_process
+from tests.servers import running_server, start_process, start_server
 
 
 def test_on_sqlite_there_is_nothing_for_a_worker_to_do(tmp_path: Path) -> None:
@@ -46,3 +46,10 @@ def test_a_server_without_workers_has_its_runs_worked_on_by_one_beside_it(
         finally:
             worker.kill()
     assert "Traceback" not in worker.log.read_text()
+
+
+def test_a_server_whose_database_goes_while_it_ends_ends_all_the_same(tmp_path: Path, postgres: PostgresServer) -> None:
+    with postgres.database() as name:
+        server = start_server(tmp_path, MGX_DATABASE_URL=postgres.url(name, driver="psycopg"))
+        server.process.terminate()
+    assert server.stop() == 0
