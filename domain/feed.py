@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain
-from typing import Final, assert_never
+from typing import Final, Self, TypeAlias, assert_never
 
 from domain.background import background
 from domain.errors import CursorExpiredError, InvalidCursorError, StoreError, UnknownSubjectError
 from domain.events import Event, EventType
+from domain.hub import Hub, Inbox
 from domain.model import ENGINE, Principal
 from domain.paging import PageRequest, encode_event_cursor
 from domain.ports import Bell, Clock
@@ -36,6 +35,7 @@ BUFFER: Final = 256
 POLL_SECONDS: Final = 1.0
 """How late an event may come when the bell is silent."""
 
+_Batches: TypeAlias = AsyncGenerator[Sequence[Event]]
 _LAST: Final = PageRequest(limit=1, backward=True)
 
 
@@ -44,9 +44,9 @@ class FeedStatistics:
     """What the feed of this process does.
 
     Attributes:
-        subscribers: Followers now.
-        delivered: Events handed to followers since the start.
-        catching_up: Followers that read the log now instead of living on what is published.
+        subscribers: Those who follow now.
+        delivered: Events handed to subscribers since the start, each counted for each of them.
+        catching_up: Subscribers for whom the log is read now, instead of living on what is published.
         lag_ms: Milliseconds from the newest event's time until it was published here.
     """
 
@@ -65,10 +65,9 @@ class Feed:
         self._clock = clock
         self._buffer = buffer
         self._position = 0
-        self._hub = _Hub()
+        self._hub = Hub()
         self._rung = asyncio.Event()
         self._delivered = 0
-        self._catching_up = 0
         self._lag_ms = 0.0
 
     @property
@@ -79,11 +78,15 @@ class Feed:
     def statistics(self) -> FeedStatistics:
         """Return what the feed does now."""
         return FeedStatistics(
-            subscribers=len(self._hub),
+            subscribers=sum(inbox.audience for inbox in self._hub.inboxes),
             delivered=self._delivered,
-            catching_up=self._catching_up,
+            catching_up=sum(inbox.audience for inbox in self._hub.inboxes if not inbox.live),
             lag_ms=self._lag_ms,
         )
+
+    def count_delivered(self, events: int) -> None:
+        """Take note of events that were handed to subscribers."""
+        self._delivered += events
 
     def publish(self, events: Sequence[Event]) -> None:
         """Hand committed events to their followers, in the order of the log.
@@ -109,49 +112,76 @@ class Feed:
         async with background(self._listen(), self._tail()):
             yield
 
-    async def follow(
+    async def admit(self, principal: Principal, scope: Scope, after: int | None = None) -> int:
+        """Check a subscriber before it follows, alone or with others.
+
+        Args:
+            principal: Who asks.
+            scope: One run, one task, or everything.
+            after: Place in the log after which to begin. None begins with a run's first event, and otherwise now.
+
+        Returns:
+            The place after which it begins.
+
+        Raises:
+            UnknownSubjectError: There is no such run or task.
+            InvalidCursorError: `after` is beyond the log's head.
+            CursorExpiredError: Not all of what comes next is kept.
+        """
+        start = await self._start(scope, after)
+        async with self._store.read(principal) as tx:
+            if not await _exists(tx, scope):
+                raise _unknown(scope)
+            self._check_kept(start, (await tx.events.extent(scope)).horizon)
+        return start
+
+    def follow(
         self,
         principal: Principal,
         scope: Scope,
         after: int | None = None,
         types: Collection[EventType] | None = None,
-    ) -> AsyncGenerator[Sequence[Event]]:
-        """Yield what happens, in order, with no gap and no repeat, until nothing can follow.
+    ) -> Following:
+        """Follow what happens, in order, with no gap and no repeat, until nothing can follow.
 
         Args:
             principal: Whose events.
             scope: One run, one task, or everything.
-            after: Place in the log after which to begin. None begins with a run's first event, and otherwise now.
+            after: As for `admit`.
             types: What is wanted; the end of a run or task ends the stream even when it is filtered out.
-
-        Raises:
-            UnknownSubjectError: There is no such run or task.
-            InvalidCursorError: `after` is beyond the log's head.
-            CursorExpiredError: Not all of what comes next is kept, be it at the start or later.
         """
-        follower = _Follower(scope, principal.tenant, self._buffer)
-        with self._hub.listening(follower):
-            last = await self._start(scope, after)
+
+        def batches(following: Following) -> _Batches:
+            return self._follow(principal, following, after, types)
+
+        return Following(self, Inbox(scope, principal.tenant, self._buffer), after or 0, batches)
+
+    async def _follow(
+        self, principal: Principal, following: Following, after: int | None, types: Collection[EventType] | None
+    ) -> _Batches:
+        inbox, scope = following.inbox, following.inbox.scope
+        with self._hub.listening(inbox):
+            following.last = await self._start(scope, after)
             first = True
             while True:
-                follower.reset()
-                exists, ended = await self._look_up(principal, follower)
+                inbox.reset()
+                exists, ended = await self._look_up(principal, inbox)
                 if first and not exists:
                     raise _unknown(scope)
                 first = False
-                async for events in self._replay(principal, scope, last, types):
-                    last = events[-1].pos
+                async for events in self._replay(principal, scope, following.last, types):
+                    following.last = events[-1].pos
                     if wanted := _wanted(scope, events, types):
-                        self._delivered += len(wanted)
                         yield wanted
                     if any(_closes(scope, event) for event in events):
                         return
                 if ended:
                     return
-                async for events in follower.live(last):
-                    last = events[-1].pos
-                    if wanted := _wanted(scope, events, types):
-                        self._delivered += len(wanted)
+                async for events in inbox.live_events(following.last):
+                    if events:
+                        following.last = events[-1].pos
+                    wanted = _wanted(scope, events, types)
+                    if wanted or not events:
                         yield wanted
                     if any(_closes(scope, event) for event in events):
                         return
@@ -165,45 +195,39 @@ class Feed:
                     raise InvalidCursorError("The cursor is beyond the end of the log; take one from this server.")
         return after
 
-    async def _look_up(self, principal: Principal, follower: _Follower) -> tuple[bool, bool]:
+    async def _look_up(self, principal: Principal, inbox: Inbox) -> tuple[bool, bool]:
         """Return whether what is followed exists, and whether it has ended so that the log holds all of it."""
-        match follower.scope:
-            case AllScope():
-                return True, False
-            case TaskScope(task_id):
-                async with self._store.read(principal) as tx:
-                    return bool(await tx.tasks.many([task_id])), False
-            case RunScope(run_id):
-                async with self._store.read(principal) as tx:
-                    run = (await tx.runs.many([run_id])).get(run_id)
-                    if run is None:
-                        return False, True
-                    follower.task_id = run.task_id
-                    return True, run.status in FINAL and await _is_whole(tx, run_id)
-            case _:
-                assert_never(follower.scope)
+        scope = inbox.scope
+        if isinstance(scope, AllScope):
+            return True, False
+        async with self._store.read(principal) as tx:
+            if not isinstance(scope, RunScope):
+                return await _exists(tx, scope), False
+            run = (await tx.runs.many([scope.run_id])).get(scope.run_id)
+            if run is None:
+                return False, True
+            inbox.task_id = run.task_id
+            return True, run.status in FINAL and await _is_whole(tx, run.id)
 
     async def _replay(
         self, principal: Principal, scope: Scope, last: int, types: Collection[EventType] | None
     ) -> AsyncIterator[Sequence[Event]]:
         # A horizon is a terminal event's place, and those come whatever types are wanted: so nobody who has
         # looked up to it is below it.
-        self._catching_up += 1
-        try:
-            while True:
-                async with self._store.read(principal) as tx:
-                    horizon = (await tx.events.extent(scope)).horizon
-                    if last < horizon:
-                        raise CursorExpiredError(encode_event_cursor(self._store.log_id, horizon))
-                    events = await tx.events.after(scope, last, limit=PAGE, types=types)
-                if not events:
-                    return
-                last = events[-1].pos
-                yield events
-                if len(events) < PAGE:
-                    return
-        finally:
-            self._catching_up -= 1
+        while True:
+            async with self._store.read(principal) as tx:
+                self._check_kept(last, (await tx.events.extent(scope)).horizon)
+                events = await tx.events.after(scope, last, limit=PAGE, types=types)
+            if not events:
+                return
+            last = events[-1].pos
+            yield events
+            if len(events) < PAGE:
+                return
+
+    def _check_kept(self, last: int, horizon: int) -> None:
+        if last < horizon:
+            raise CursorExpiredError(encode_event_cursor(self._store.log_id, horizon))
 
     async def _listen(self) -> None:
         async for pos in self._bell.listen():
@@ -244,117 +268,64 @@ class Feed:
                 self.publish(fresh)
 
 
-class _Follower:
-    """One subscriber's place: what it follows, and what was published and is not yet sent."""
+class Following:
+    """One way through the log: an asynchronous iterator of batches of events, to be closed by `aclose`.
 
-    def __init__(self, scope: Scope, tenant: str | None, buffer: int) -> None:
-        self.scope = scope
-        self.tenant = tenant
-        self.task_id: str | None = None
-        self._limit = buffer
-        self._events: deque[Event] = deque()
-        self._overflowed = False
-        self._woken = asyncio.Event()
+    Nothing is missing between batches, nothing comes twice. An empty batch says that everything published so far was
+    seen, and that what comes next is live.
 
-    def reset(self) -> None:
-        """Forget what was published: it will be read from the log."""
-        self._events.clear()
-        self._overflowed = False
+    Iterating raises:
+        UnknownSubjectError: There is no such run or task.
+        InvalidCursorError: `after` is beyond the log's head.
+        CursorExpiredError: Not all of what comes next is kept, be it at the start or later.
+    """
 
-    def put(self, event: Event) -> None:
-        """Take an event, or give up on the buffer when it is full."""
-        if self._overflowed or (self.tenant is not None and event.tenant != self.tenant):
-            return
-        if len(self._events) >= self._limit:
-            self.interrupt()
-        else:
-            self._events.append(event)
-            self._woken.set()
+    def __init__(self, feed: Feed, inbox: Inbox, last: int, batches: Callable[[Following], _Batches]) -> None:
+        self.inbox = inbox
+        self.last = last
+        self._feed = feed
+        self._batches = batches(self)
 
-    def interrupt(self) -> None:
-        """Give up on what was published: something between is missing, and the log tells what."""
-        self._events.clear()
-        self._overflowed = True
-        self._woken.set()
+    @property
+    def position(self) -> int:
+        """Everything up to this place that is wanted was yielded."""
+        return max(self.last, self._feed.position) if self.inbox.drained else self.last
 
-    async def live(self, last: int) -> AsyncIterator[Sequence[Event]]:
-        """Yield what is published after a place, until the buffer overflows."""
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            events = [event for event in self._events if event.pos > last]
-            self._events.clear()
-            if self._overflowed:
-                return
-            if events:
-                last = events[-1].pos
-                yield events
+    @property
+    def live(self) -> bool:
+        """Whether it lives on what is published, rather than on the log."""
+        return self.inbox.live
+
+    @property
+    def audience(self) -> int:
+        """How many subscribers it serves; 1 unless set."""
+        return self.inbox.audience
+
+    @audience.setter
+    def audience(self, audience: int) -> None:
+        self.inbox.audience = audience
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Event]:
+        return await anext(self._batches)
+
+    async def aclose(self) -> None:
+        """Follow no more."""
+        await self._batches.aclose()
 
 
-class _Hub:
-    """Who follows what."""
-
-    def __init__(self) -> None:
-        self._all: set[_Follower] = set()
-        self._of_task: dict[str, set[_Follower]] = {}
-        self._of_run: dict[str, set[_Follower]] = {}
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    @contextmanager
-    def listening(self, follower: _Follower) -> Iterator[None]:
-        """Deliver to a follower until the block ends."""
-        self._size += 1
-        followers = self._followers(follower.scope)
-        followers.add(follower)
-        try:
-            yield
-        finally:
-            self._size -= 1
-            followers.discard(follower)
-            self._forget_empty(follower.scope)
-
-    def deliver(self, event: Event) -> None:
-        """Give an event to all that follow it."""
-        for follower in self._all:
-            follower.put(event)
-        for follower in self._of_task.get(event.task_id, ()):
-            follower.put(event)
-        if event.run_id is not None:
-            for follower in self._of_run.get(event.run_id, ()):
-                follower.put(event)
-        elif event.type is EventType.TASK_DELETED:
-            for followers in self._of_run.values():
-                for follower in followers:
-                    if follower.task_id == event.task_id:
-                        follower.put(event)
-
-    def interrupt(self) -> None:
-        """Send all that follow anything back to the log."""
-        for follower in (*self._all, *chain.from_iterable((*self._of_task.values(), *self._of_run.values()))):
-            follower.interrupt()
-
-    def _followers(self, scope: Scope) -> set[_Follower]:
-        match scope:
-            case AllScope():
-                return self._all
-            case TaskScope(task_id):
-                return self._of_task.setdefault(task_id, set())
-            case RunScope(run_id):
-                return self._of_run.setdefault(run_id, set())
-            case _:
-                assert_never(scope)
-
-    def _forget_empty(self, scope: Scope) -> None:
-        match scope:
-            case TaskScope(task_id) if not self._of_task.get(task_id, True):
-                del self._of_task[task_id]
-            case RunScope(run_id) if not self._of_run.get(run_id, True):
-                del self._of_run[run_id]
-            case _:
-                pass
+async def _exists(tx: ReadTx, scope: Scope) -> bool:
+    match scope:
+        case AllScope():
+            return True
+        case TaskScope(task_id):
+            return bool(await tx.tasks.many([task_id]))
+        case RunScope(run_id):
+            return bool(await tx.runs.many([run_id]))
+        case _:
+            assert_never(scope)
 
 
 async def _is_whole(tx: ReadTx, run_id: str) -> bool:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
 from contextlib import aclosing
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import strawberry
 from strawberry import UNSET
 
+from domain import events
+from domain.errors import RequestError, StoreError
 from domain.events import EventType
 from domain.paging import decode_event_cursor
 from domain.store import AllScope, RunScope, Scope, TaskScope
 from graph.context import Context, Info
-from graph.domain_errors import translated
+from graph.domain_errors import top_level
+from graph.fanout.sources import Placed, Way
+from graph.marks import BEGINNING
 from graph.types.connections import given
 from graph.types.events import Event, RunEvent, Types
 from graph.types.filters import any_of
@@ -21,43 +25,87 @@ from graph.types.filters import any_of
 AfterEvent: TypeAlias = Annotated[
     str | None,
     strawberry.argument(
-        description="Cursor of the last event seen, from any query or subscription: what follows it is replayed first."
+        description="Cursor of the last event seen, from any query or subscription: what follows it is replayed first.",
+        metadata=BEGINNING,
     ),
 ]
 
 
-async def follow(
-    context: Context, scope: Scope, after: str | None, types: Sequence[EventType] | None
-) -> AsyncGenerator[Event, None]:
-    """Yield events as they happen.
+class EventSource:
+    """The events of a scope, for one subscriber or a group of them; see `graph.fanout.sources.Source`.
 
-    Each one is answered as of its delivery, so that what was read for the one before is forgotten.
-
-    Raises:
-        graph.errors.RequestError: NOT_FOUND for an unknown id, BAD_USER_INPUT for a foreign, cut or edited cursor,
-            CURSOR_EXPIRED for one that is older than what is kept.
+    Args:
+        context: In which events are answered, each as of its delivery.
+        scope: What is followed.
+        after: Cursor of the last event seen.
+        types: What is wanted.
     """
-    services = context.services
-    with translated():
-        pos = None if after is None else decode_event_cursor(context.log_id, after)
-        async with aclosing(services.feed.follow(context.principal, scope, pos, any_of(types))) as batches:
-            async for batch in batches:
-                for event in batch:
-                    context.refresh()
-                    yield Event.from_domain(event, context.log_id)
+
+    def __init__(self, context: Context, scope: Scope, after: str | None, types: Sequence[EventType] | None) -> None:
+        self._context = context
+        self._scope = scope
+        self._after = after
+        self._types = any_of(types)
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Follow alone, as any executor of the schema can."""
+        try:
+            async with aclosing(self.follow(await self.admit())) as batches:
+                async for batch in batches:
+                    for event in batch:
+                        yield self.root(event)
+        except Exception as error:
+            raise self.explain(error) from error
+
+    def rights(self, *, personal: bool) -> Hashable:
+        """Return the tenant and the role, and the actor if the answers depend on it."""
+        principal = self._context.principal
+        return principal.tenant, principal.role, principal.actor if personal else None
+
+    async def admit(self) -> int:
+        """Check that there is such a thing and that what follows is kept.
+
+        Raises:
+            UnknownSubjectError: There is not.
+            InvalidCursorError: The cursor is foreign, cut or edited.
+            CursorExpiredError: It is older than what is kept.
+        """
+        context = self._context
+        pos = None if self._after is None else decode_event_cursor(context.log_id, self._after)
+        return await context.services.feed.admit(context.principal, self._scope, pos)
+
+    def follow(self, after: int) -> Way:
+        """Follow what comes after a place."""
+        context = self._context
+        return context.services.feed.follow(context.principal, self._scope, after, self._types)
+
+    def explain(self, error: Exception) -> Exception:
+        """Return a refusal of the domain's as clients see it, anything else as it is."""
+        return top_level(error) if isinstance(error, RequestError | StoreError) else error
+
+    def root(self, event: Placed) -> Event:
+        """Show an event; what was read for the one before is forgotten."""
+        assert isinstance(event, events.Event)
+        self._context.refresh()
+        return Event.from_domain(event, self._context.log_id)
+
+    def delivered(self, answers: int) -> None:
+        """Count what was handed to subscribers."""
+        self._context.services.feed.count_delivered(answers)
 
 
-async def run_events(
+# Strawberry wants to read that a subscription returns a generator; what makes one of the source is the fan-out.
+
+
+def run_events(
     info: Info,
     run_id: Annotated[strawberry.ID, strawberry.argument(description="The run.")],
     after: AfterEvent = UNSET,
     types: Types = UNSET,
 ) -> AsyncGenerator[RunEvent, None]:
     """Follow a run."""
-    async with aclosing(follow(info.context, RunScope(run_id), given(after), types)) as events:
-        async for event in events:
-            assert isinstance(event, RunEvent)
-            yield event
+    source: AsyncGenerator[RunEvent, None] = _source(info, RunScope(run_id), after, types)
+    return source
 
 
 def task_events(
@@ -67,12 +115,20 @@ def task_events(
     types: Types = UNSET,
 ) -> AsyncGenerator[Event, None]:
     """Follow a task and all its runs."""
-    return follow(info.context, TaskScope(task_id), given(after), types)
+    source: AsyncGenerator[Event, None] = _source(info, TaskScope(task_id), after, types)
+    return source
 
 
 def all_events(info: Info, after: AfterEvent = UNSET, types: Types = UNSET) -> AsyncGenerator[Event, None]:
     """Follow everything."""
-    return follow(info.context, AllScope(), given(after), types)
+    source: AsyncGenerator[Event, None] = _source(info, AllScope(), after, types)
+    return source
+
+
+def _source(
+    info: Info, scope: Scope, after: str | None, types: Sequence[EventType] | None
+) -> AsyncGenerator[Any, None]:
+    return EventSource(info.context, scope, given(after), types)  # type: ignore[return-value]  # see above
 
 
 @strawberry.type(

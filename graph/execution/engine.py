@@ -7,15 +7,12 @@ mutation, `subscribe` follows a subscription. What leaves is JSON, ready to be s
 import asyncio
 import time
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, Final, TypeAlias, TypeGuard, cast
@@ -143,6 +140,7 @@ class Engine:
     """Prepares and executes the operations of a schema.
 
     Attributes:
+        schema: As graphql-core knows it.
         event_durations: How long it took to execute subscriptions, each event by itself.
 
     Args:
@@ -152,21 +150,15 @@ class Engine:
 
     def __init__(self, schema: strawberry.Schema, options: EngineOptions | None = None) -> None:
         self.options = options or EngineOptions()
-        self._schema = schema._schema  # noqa: SLF001 - the graphql-core schema has no public name
+        self.schema = schema._schema  # noqa: SLF001 - the graphql-core schema has no public name
         self._executor_class = schema.execution_context_class
         self.documents = Documents(
-            self._schema,
+            self.schema,
             self.options.limits,
             introspection=self.options.introspection,
             suggestions=self.options.suggestions,
         )
         self.event_durations = Durations()
-        self._subscribers = 0
-
-    @property
-    def subscribers(self) -> int:
-        """How many subscriptions are being followed now."""
-        return self._subscribers
 
     def prepare(self, request: Request) -> Operation | Failure:
         """Parse, price and validate a request, and coerce its variables."""
@@ -201,74 +193,12 @@ class Engine:
         self.event_durations.add(time.perf_counter() - began)
         return answer
 
-    async def subscribe(self, operation: Operation, context: object) -> AsyncGenerator[Answer, None]:
-        """Follow a subscription.
-
-        Yields:
-            A result for each event; a failure is the last one. Close the generator to leave early:
-            the source's own `finally` has run when that returns.
-        """
-        self._subscribers += 1
-        try:
-            source = await self._source(operation, context)
-            if isinstance(source, Failure):
-                yield source
-                return
-            async with _closing(source) as events:
-                while True:
-                    answer = await self._next(events, operation, context)
-                    if answer is None:
-                        return
-                    yield answer
-                    if isinstance(answer, Failure):
-                        return
-                    # A source that catches up and a client that keeps pace never wait; others are to have a turn.
-                    await asyncio.sleep(0)
-        finally:
-            self._subscribers -= 1
-
-    def _prepare(self, request: Request) -> Operation | Failure:
-        document = self.documents.load(request.query)
-        node = document.select(request.operation_name)
-        limits = self.options.limits
-        document.price(self._schema, limits, node, request.variables).check(limits)
-        self.documents.ensure_valid(document)
-        values = get_variable_values(
-            self._schema,
-            node.variable_definitions or (),
-            dict(request.variables),
-            max_errors=_MOST_VARIABLE_ERRORS,
-            hide_suggestions=not self.options.suggestions,
-        )
-        if isinstance(values, list):
-            return Failure([coded(each, ErrorCode.BAD_USER_INPUT) for each in values])
-        return Operation(request, document, node, values.coerced)
-
-    async def _run(self, operation: Operation, root: object, context: object) -> Answer:
-        request = operation.request
-        try:
-            result = execute(
-                self._schema,
-                operation.document.tree,
-                root_value=root,
-                context_value=context,
-                variable_values=dict(request.variables),
-                operation_name=request.operation_name,
-                executor_class=self._executor_class,
-                is_awaitable=_is_awaitable,
-                hide_suggestions=not self.options.suggestions,
-            )
-            if not isinstance(result, ExecutionResult):
-                result = await result
-            return _answer(result, request.request_id)
-        except Exception as error:
-            return Failure([internal(error, request.request_id)])
-
-    async def _source(self, operation: Operation, context: object) -> AsyncIterable[object] | Failure:
+    async def open(self, operation: Operation, context: object) -> AsyncIterable[object] | Failure:
+        """Call a subscription's resolver; return what it returned, whose events are for `execute_event`."""
         request = operation.request
         try:
             executor = self._executor_class.build(
-                self._schema,
+                self.schema,
                 operation.document.tree,
                 context_value=context,
                 raw_variable_values=dict(request.variables),
@@ -285,16 +215,48 @@ class Engine:
                 return Failure(public(stream.errors or (), request.request_id))
             return cast("AsyncIterable[object]", stream)
         except Exception as error:
-            return Failure([internal(error, request.request_id)])
+            return self.broken(error, operation)
 
-    async def _next(self, events: AsyncIterator[object], operation: Operation, context: object) -> Answer | None:
+    def broken(self, error: Exception, operation: Operation) -> Failure:
+        """Tell a client what a subscription broke off with."""
+        return Failure(public([located_error(error)], operation.request.request_id))
+
+    def _prepare(self, request: Request) -> Operation | Failure:
+        document = self.documents.load(request.query)
+        node = document.select(request.operation_name)
+        limits = self.options.limits
+        document.price(self.schema, limits, node, request.variables).check(limits)
+        self.documents.ensure_valid(document)
+        values = get_variable_values(
+            self.schema,
+            node.variable_definitions or (),
+            dict(request.variables),
+            max_errors=_MOST_VARIABLE_ERRORS,
+            hide_suggestions=not self.options.suggestions,
+        )
+        if isinstance(values, list):
+            return Failure([coded(each, ErrorCode.BAD_USER_INPUT) for each in values])
+        return Operation(request, document, node, values.coerced)
+
+    async def _run(self, operation: Operation, root: object, context: object) -> Answer:
+        request = operation.request
         try:
-            event = await anext(events)
-        except StopAsyncIteration:
-            return None
+            result = execute(
+                self.schema,
+                operation.document.tree,
+                root_value=root,
+                context_value=context,
+                variable_values=dict(request.variables),
+                operation_name=request.operation_name,
+                executor_class=self._executor_class,
+                is_awaitable=_is_awaitable,
+                hide_suggestions=not self.options.suggestions,
+            )
+            if not isinstance(result, ExecutionResult):
+                result = await result
+            return _answer(result, request.request_id)
         except Exception as error:
-            return Failure(public([located_error(error)], operation.request.request_id))
-        return await self.execute_event(operation, event, context)
+            return Failure([internal(error, request.request_id)])
 
 
 def _answer(result: ExecutionResult, request_id: str) -> Answer:
@@ -308,15 +270,3 @@ def _answer(result: ExecutionResult, request_id: str) -> Answer:
 
 def _code(error: GraphQLFormattedError) -> str:
     return str(error.get("extensions", {})["code"])
-
-
-@asynccontextmanager
-async def _closing(source: AsyncIterable[object]) -> AsyncGenerator[AsyncIterator[object], None]:
-    """Iterate a source, and close it afterwards if it is one that can be closed."""
-    events = aiter(source)
-    try:
-        yield events
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()

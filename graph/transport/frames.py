@@ -1,6 +1,6 @@
 """Messages of the graphql-transport-ws protocol: checked on the way in, put together on the way out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
@@ -94,6 +94,21 @@ def tail(answer: Result | Failure) -> bytes:
     return b',"type":"error","payload":' + encode(answer.errors) + b"}"
 
 
+def pieces(answers: Sequence[Result], head_bytes: int) -> list[bytes]:
+    """Make what is between the heads of WebSocket frames (RFC 6455, 5.2), for all operations with heads of one length.
+
+    An operation's head joins them: `head(id).join(pieces)` is a frame for each answer, ready for the wire.
+    """
+    made = []
+    end = b""
+    for answer in answers:
+        rest = tail(answer)
+        made.append(end + _frame_start(head_bytes + len(rest)))
+        end = rest
+    made.append(end)
+    return made
+
+
 def head(operation_id: str) -> bytes:
     """Encode the part of a frame that names the operation."""
     return b'{"id":' + encode(operation_id)
@@ -109,6 +124,15 @@ def pong(payload: Mapping[str, object] | None) -> str:
     if payload is None:
         return '{"type":"pong"}'
     return encode({"type": "pong", "payload": payload}).decode()
+
+
+def _frame_start(length: int) -> bytes:
+    """Begin a final, unmasked text frame."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 1 << 16:
+        return b"\x81\x7e" + length.to_bytes(2)
+    return b"\x81\x7f" + length.to_bytes(8)
 
 
 def _payload(message: dict[str, object]) -> Mapping[str, object] | None:

@@ -1,17 +1,37 @@
 """The one way out of a connection that stays open."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, cast
 
 from starlette.types import Message, Scope, Send
 
 ABORT_EXTENSION = "mgx.abort"
 """Key of an ASGI extension: a function that drops the connection with whatever it still buffers."""
 
+WIRE_EXTENSION = "mgx.wire"
+"""Key of an ASGI extension: a `Wire`, which takes bytes as they go over the network."""
+
 
 # ASGI servers tell with an OSError that the client is gone; uvicorn raises a RuntimeError after it has
 # closed a WebSocket by itself, because of a malformed frame.
 _GONE: Final = (OSError, RuntimeError)
+
+
+class Wire(Protocol):
+    """The connection itself, past the ASGI interface; between messages of that, and in their order."""
+
+    def is_free(self) -> bool:
+        """Whether bytes can be written and the client takes what was written before."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Write whole frames or chunks; only if it is free."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until the client has taken something, or is gone."""
+        ...
 
 
 class OutletClosedError(Exception):
@@ -25,22 +45,34 @@ class SendStalledError(Exception):
 class Outlet:
     """Sends messages one after the other and knows when the last one went.
 
-    A slow reader holds up whoever sends to it, so that nothing piles up here.
+    A slow reader holds up whoever sends to it, so that nothing piles up here: `send` waits, `post` and `write` refuse.
 
     Args:
         scope: ASGI.
         send: ASGI.
         timeout: Seconds after which a client that takes nothing is given up.
+        on_stalled: Called when nobody waits in `send` to be told so.
+
+    Attributes:
+        last_sent: When something was sent last, by the loop's clock.
+        has_wire: Whether bytes can be written past the ASGI interface.
     """
 
-    def __init__(self, scope: Scope, send: Send, timeout: float) -> None:
+    def __init__(self, scope: Scope, send: Send, timeout: float, on_stalled: Callable[[], object]) -> None:
         self._scope = scope
         self._send = send
         self._timeout = timeout
+        self._on_stalled = on_stalled
+        self._wire = cast("Wire | None", scope.get("extensions", {}).get(WIRE_EXTENSION))
         self._turn = asyncio.Lock()
         self._closed = False
         self._stalled = False
-        self.last_sent = asyncio.get_running_loop().time()
+        self._posted: Sequence[Message] = ()
+        self._waiting: dict[Callable[[], None], None] = {}
+        self._relief: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self.has_wire = self._wire is not None
+        self.last_sent = self._loop.time()
 
     async def send(self, message: Message) -> None:
         """Send when it is this message's turn.
@@ -50,18 +82,43 @@ class Outlet:
             SendStalledError: The client took nothing for the time-out; nothing more is sent.
         """
         async with self._turn:
-            if self._closed:
-                raise OutletClosedError
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await self._send(message)
-            except TimeoutError:
-                self._closed = self._stalled = True
-                raise SendStalledError from None
-            except _GONE:
-                self._closed = True
-                raise OutletClosedError from None
-            self.last_sent = asyncio.get_running_loop().time()
+            await self._send_posted()
+            await self._send_now(message)
+
+    def write(self, data: bytes, again: Callable[[], None]) -> bool:
+        """Write bytes as they go over the network, all or nothing; only with a wire.
+
+        Args:
+            data: Whole frames or chunks.
+            again: If they were not taken, called when there is room.
+
+        Returns:
+            Whether they were taken.
+        """
+        wire = self._wire
+        assert wire is not None
+        if self._closed:
+            return False
+        if self._turn.locked() or not wire.is_free():
+            self._call(again)
+            return False
+        wire.write(data)
+        self.last_sent = self._loop.time()
+        return True
+
+    def is_busy(self, again: Callable[[], None]) -> bool:
+        """Whether nothing can be posted; if it is only for now, a function is called when there is room."""
+        if self._closed:
+            return True
+        if self._turn.locked() or self._relief is not None:
+            self._call(again)
+            return True
+        return False
+
+    def post(self, messages: Sequence[Message]) -> None:
+        """Have messages sent one after the other, unless it is busy; what is sent later follows them."""
+        self._posted = messages
+        self._relieve()
 
     async def close(self, message: Message, seconds: float, *, final: bool) -> None:
         """Send a last message, ahead of all that wait; everyone else is refused from now on.
@@ -77,6 +134,8 @@ class Outlet:
                 client took nothing.
         """
         self._closed = True
+        if self._relief is not None:
+            self._relief.cancel()
         try:
             async with asyncio.timeout(seconds):
                 await self._send(message)
@@ -88,7 +147,54 @@ class Outlet:
         if abort is None:
             return
         if final:
-            asyncio.get_running_loop().call_later(seconds, abort)
+            self._loop.call_later(seconds, abort)
         elif self._stalled:
             abort()
             await asyncio.sleep(0)  # so that the server knows, and has no complaint about an answer that is not whole
+
+    def _call(self, again: Callable[[], None]) -> None:
+        """Call a function when there is room."""
+        self._waiting[again] = None
+        self._relieve()
+
+    def _relieve(self) -> None:
+        if self._relief is None:
+            self._relief = self._loop.create_task(self._make_room())
+
+    async def _make_room(self) -> None:
+        """Send what was posted and wait until the client takes it, then let those go on who wait for that."""
+        try:
+            async with self._turn:
+                await self._send_posted()
+                if self._wire is not None and not self._closed:
+                    async with asyncio.timeout(self._timeout):
+                        await self._wire.drained()
+        except OutletClosedError:
+            return
+        except (SendStalledError, TimeoutError):
+            self._closed = self._stalled = True
+            self._on_stalled()
+            return
+        self._relief = None
+        waiting, self._waiting = self._waiting, {}
+        for again in waiting:
+            again()
+
+    async def _send_posted(self) -> None:
+        messages, self._posted = self._posted, ()
+        for message in messages:
+            await self._send_now(message)
+
+    async def _send_now(self, message: Message) -> None:
+        if self._closed:
+            raise OutletClosedError
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._send(message)
+        except TimeoutError:
+            self._closed = self._stalled = True
+            raise SendStalledError from None
+        except _GONE:
+            self._closed = True
+            raise OutletClosedError from None
+        self.last_sent = self._loop.time()

@@ -1,13 +1,15 @@
-"""Uvicorn's protocols with two things more: an application may drop a connection, and bad text is no error of ours.
+"""Uvicorn's protocols with three things more, the first two as ASGI extensions of `graph.transport.outlet`.
 
-An orderly close waits until the client has taken what is buffered, which a client that never reads
-prolongs for ever. The ASGI extension `graph.transport.outlet.ABORT_EXTENSION` drops it.
+- An application may drop a connection. An orderly close waits until the client has taken what is buffered, which a
+  client that never reads prolongs for ever.
+- An application may write ready bytes, which it made once for many connections.
+- Text that is no UTF-8 is no error of ours.
 """
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from graph.transport.outlet import ABORT_EXTENSION
+from graph.transport.outlet import ABORT_EXTENSION, WIRE_EXTENSION
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -20,12 +22,33 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """For `uvicorn.Config(ws=...)`."""
+    """For `uvicorn.Config(ws=...)`; a `graph.transport.outlet.Wire`, which needs compression to be off."""
 
     async def run_asgi(self) -> None:
-        """Offer the extension to the socket that opens."""
-        self.scope.setdefault("extensions", {})[ABORT_EXTENSION] = self.transport.abort  # type: ignore[assignment]
+        """Offer the extensions to the socket that opens."""
+        extensions = self.scope.setdefault("extensions", {})
+        extensions[ABORT_EXTENSION] = self.transport.abort  # type: ignore[assignment]
+        if not self.config.ws_per_message_deflate:
+            extensions[WIRE_EXTENSION] = self  # type: ignore[assignment]
         await super().run_asgi()
+
+    def is_free(self) -> bool:
+        """Whether frames can be written and the client takes what was written before."""
+        return (
+            self.writable.is_set()
+            and self.handshake_complete
+            and not self.close_sent
+            and not self.disconnected
+            and not self.transport.is_closing()
+        )
+
+    def write(self, data: bytes) -> None:
+        """Write whole frames."""
+        self.transport.write(data)
+
+    async def drained(self) -> None:
+        """Wait until the client has taken something, or is gone."""
+        await self.writable.wait()
 
     def send_receive_event_to_app(self) -> None:
         """Close for text that is no UTF-8 (RFC 6455, 8.1), without the traceback that uvicorn logs for it."""

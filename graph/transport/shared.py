@@ -1,19 +1,20 @@
 """What the HTTP, event stream and WebSocket transports share."""
 
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
-from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from domain.tracing import NO_TRACER, Tracer
 from graph.errors import RequestError, internal
 from graph.execution.engine import Answer, Engine, Failure, Operation, Request
+from graph.fanout.groups import Fanout
+from graph.fanout.member import Sink
 from graph.transport.connections import Connections, Proxies, Shutdown
 from graph.transport.origins import Origins
 from graph.transport.tally import OK, Counting, Tally, TransportName
@@ -111,6 +112,7 @@ class Transport:
         tracer: Tracer = NO_TRACER,
     ) -> None:
         self.engine = engine
+        self.fanout = Fanout(engine)
         self.shutdown = shutdown
         self.options = options or TransportOptions()
         self.authorize = authorize
@@ -156,27 +158,20 @@ class Transport:
             counting.answered(answer)
             return answer
 
-    async def answers(self, operation: Operation, info: RequestInfo) -> AsyncGenerator[Answer, None]:
-        """Run any operation as a stream: one answer, or one for each event of a subscription."""
-        if operation.type is not OperationType.SUBSCRIPTION:
-            yield await self.execute(operation, info)
-            return
+    async def follow(self, operation: Operation, info: RequestInfo, sink: Sink) -> Failure | None:
+        """Follow a subscription in a context of its own; see `graph.fanout.groups.Fanout.follow`."""
         with self._counting(operation, info) as counting:
             try:
                 context = await self._make_context(info)
             except Exception as error:
-                refusal = _refusal(error, info)
-                counting.answered(refusal)
-                yield refusal
-                return
-            async with aclosing(self.engine.subscribe(operation, context)) as answers:
-                async for answer in answers:
-                    if isinstance(answer, Failure):
-                        counting.answered(answer)
-                        yield answer
-                        return
-                    yield answer
-            counting.outcome = OK
+                failure: Failure | None = _refusal(error, info)
+            else:
+                failure = await self.fanout.follow(operation, context, sink)
+            if failure is None:
+                counting.outcome = OK
+            else:
+                counting.answered(failure)
+            return failure
 
     @contextmanager
     def _counting(self, operation: Operation, info: RequestInfo) -> Iterator[Counting]:

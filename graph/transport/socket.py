@@ -12,18 +12,18 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md, with these code
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, assert_never
 
 from graphql import OperationType
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from domain.log_context import doing
 from graph.errors import ErrorCode, LimitExceededError, RequestError, internal
-from graph.execution.engine import Answer, Failure, Operation, Request
+from graph.execution.engine import Answer, Failure, Operation, Request, Result
+from graph.fanout.ring import Block
 from graph.transport.connections import TooManyConnectionsError
 from graph.transport.frames import (
     ACK,
@@ -39,6 +39,7 @@ from graph.transport.frames import (
     complete,
     head,
     parse,
+    pieces,
     pong,
     tail,
 )
@@ -112,6 +113,28 @@ class _Running:
             self.task.cancel()
 
 
+class _Sink:
+    """Takes a subscription's answers for one socket."""
+
+    def __init__(self, outlet: Outlet, operation_id: str, running: _Running) -> None:
+        self._outlet = outlet
+        self._head = head(operation_id)
+        self._running = running
+
+    def write(self, block: Block, again: Callable[[], None]) -> bool:
+        """Write the answers as frames with the operation's id, past the ASGI interface where that is offered."""
+        outlet, head_ = self._outlet, self._head
+        if self._running.silenced:
+            return True
+        if outlet.has_wire:
+            between = block.made(len(head_), lambda answers: pieces(answers, len(head_)))
+            return outlet.write(head_.join(between), again)
+        if outlet.is_busy(again):
+            return False
+        outlet.post([_message((head_ + rest).decode()) for rest in block.made("tails", _tails)])
+        return True
+
+
 class _Socket:
     """One accepted socket: its reader is the task that calls `run`, each operation has its own."""
 
@@ -121,7 +144,7 @@ class _Socket:
         self._limits = transport.engine.options.limits
         self._scope = scope
         self._receive = receive
-        self._outlet = Outlet(scope, send, self._options.send_timeout)
+        self._outlet = Outlet(scope, send, self._options.send_timeout, self._stall)
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.time()
         self._pinged: float | None = None
@@ -156,6 +179,10 @@ class _Socket:
         if self._alive and self._closing is None:
             self._closing = _CloseError(code, reason)
             self._life.reschedule(self._loop.time())
+
+    def _stall(self) -> None:
+        stalled = _stalled()
+        self._close(stalled.code, stalled.reason)
 
     async def _end(self) -> None:
         for running in self._running.values():
@@ -267,8 +294,7 @@ class _Socket:
         except OutletClosedError:
             return
         except SendStalledError:
-            stalled = _stalled()
-            self._close(stalled.code, stalled.reason)
+            self._stall()
         except Exception as error:
             await self._finish(message.id, running, Failure([internal(error, request_id)]))
 
@@ -287,15 +313,16 @@ class _Socket:
         await self._finish(message.id, running, last)
 
     async def _follow(self, operation_id: str, running: _Running, operation: Operation) -> Failure | None:
-        """Send each result; return the failure that ended it, if one did."""
-        running.mutating = operation.type is OperationType.MUTATION
+        """Send what is answered; return the failure that ended it, if one did."""
         info = self._transport.describe(self._scope, "websocket", operation.request.request_id, self._params)
-        async with aclosing(self._transport.answers(operation, info)) as answers:
-            async for answer in answers:
-                if isinstance(answer, Failure):
-                    return answer
-                if not running.silenced:
-                    await self._send_answer(operation_id, answer)
+        if operation.type is OperationType.SUBSCRIPTION:
+            return await self._transport.follow(operation, info, _Sink(self._outlet, operation_id, running))
+        running.mutating = operation.type is OperationType.MUTATION
+        answer = await self._transport.execute(operation, info)
+        if isinstance(answer, Failure):
+            return answer
+        if not running.silenced:
+            await self._send_answer(operation_id, answer)
         return None
 
     async def _finish(self, operation_id: str, running: _Running, failure: Failure | None) -> None:
@@ -312,7 +339,15 @@ class _Socket:
         await self._send((head(operation_id) + tail(answer)).decode())
 
     async def _send(self, text: str) -> None:
-        await self._outlet.send({"type": "websocket.send", "text": text})
+        await self._outlet.send(_message(text))
+
+
+def _message(text: str) -> Message:
+    return {"type": "websocket.send", "text": text}
+
+
+def _tails(answers: Sequence[Result]) -> list[bytes]:
+    return [tail(answer) for answer in answers]
 
 
 def _stalled() -> _CloseError:

@@ -6,16 +6,17 @@ network, by a shutdown, or because its client took nothing.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from starlette.types import Receive
+from graphql import OperationType
+from starlette.types import Message, Receive
 
-from graph.execution.engine import Answer
+from graph.execution.engine import Answer, Failure, Operation
+from graph.fanout.ring import Block
 from graph.transport.outlet import Outlet, OutletClosedError, SendStalledError
 from graph.transport.responses import Exchange
-from graph.transport.shared import Transport
+from graph.transport.shared import RequestInfo, Transport
 
 _log = logging.getLogger(__name__)
 
@@ -35,22 +36,21 @@ def next_event(answer: Answer) -> bytes:
     return b"event: next\ndata: " + answer.body + b"\n\n"
 
 
-async def stream(
-    transport: Transport, exchange: Exchange, answers: AsyncGenerator[Answer, None], *, mutating: bool
-) -> None:
+async def stream(transport: Transport, exchange: Exchange, prepared: Operation | Failure, info: RequestInfo) -> None:
     """Send an operation's answers until they end, the client leaves or the server stops.
 
     Args:
-        transport: For its options and the shutdown.
+        transport: Runs the operation.
         exchange: The request to answer.
-        answers: Closed at the end.
-        mutating: Whether a mutation is run, which is never cut.
+        prepared: The operation, or why there is none. A mutation is never cut.
+        info: Where it came from.
     """
     options = transport.options
-    outlet = Outlet(exchange.scope, exchange.send, options.send_timeout)
     stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    pump = asyncio.create_task(_pump(outlet, exchange.headers, answers))
+    outlet = Outlet(exchange.scope, exchange.send, options.send_timeout, stopping.cancel)
+    pump = asyncio.create_task(_pump(transport, outlet, exchange.headers, prepared, info))
     others = [asyncio.create_task(_beat(outlet, options.heartbeat)), asyncio.create_task(_until_gone(exchange.receive))]
+    mutating = isinstance(prepared, Operation) and prepared.type is OperationType.MUTATION
     try:
         with transport.shutdown.calling(stopping.cancel):
             await asyncio.wait({stopping, pump, *others}, return_when=asyncio.FIRST_COMPLETED)
@@ -63,14 +63,40 @@ async def stream(
     await outlet.close(end, options.close_timeout, final=False)
 
 
-async def _pump(outlet: Outlet, headers: Iterable[tuple[str, str]], answers: AsyncGenerator[Answer, None]) -> None:
+class _Sink:
+    """Takes a subscription's answers for one stream."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+
+    def write(self, block: Block, again: Callable[[], None]) -> bool:
+        """Post the answers as one piece of the body."""
+        if self._outlet.is_busy(again):
+            return False
+        self._outlet.post((_body(block.made("events", _events)),))
+        return True
+
+
+async def _pump(
+    transport: Transport,
+    outlet: Outlet,
+    headers: Iterable[tuple[str, str]],
+    prepared: Operation | Failure,
+    info: RequestInfo,
+) -> None:
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*STREAM_HEADERS, *headers)]
-    async with aclosing(answers):
-        await outlet.send({"type": "http.response.start", "status": 200, "headers": raw})
-        await _write(outlet, _OPENING)
-        async for answer in answers:
-            await _write(outlet, next_event(answer))
-    await _write(outlet, _COMPLETE)
+    await outlet.send({"type": "http.response.start", "status": 200, "headers": raw})
+    await outlet.send(_body(_OPENING))
+    last: Answer | None
+    if isinstance(prepared, Failure):
+        last = prepared
+    elif prepared.type is OperationType.SUBSCRIPTION:
+        last = await transport.follow(prepared, info, _Sink(outlet))
+    else:
+        last = await transport.execute(prepared, info)
+    if last is not None:
+        await outlet.send(_body(next_event(last)))
+    await outlet.send(_body(_COMPLETE))
 
 
 async def _beat(outlet: Outlet, interval: float) -> None:
@@ -79,7 +105,7 @@ async def _beat(outlet: Outlet, interval: float) -> None:
     while True:
         await asyncio.sleep(outlet.last_sent + interval - loop.time())
         if loop.time() >= outlet.last_sent + interval:
-            await _write(outlet, _HEARTBEAT)
+            await outlet.send(_body(_HEARTBEAT))
 
 
 async def _until_gone(receive: Receive) -> None:
@@ -87,8 +113,12 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def _write(outlet: Outlet, data: bytes) -> None:
-    await outlet.send({"type": "http.response.body", "body": data, "more_body": True})
+def _events(answers: Sequence[Answer]) -> bytes:
+    return b"".join(map(next_event, answers))
+
+
+def _body(data: bytes) -> Message:
+    return {"type": "http.response.body", "body": data, "more_body": True}
 
 
 def _log_unexpected(outcomes: Iterable[object]) -> None:

@@ -1,6 +1,6 @@
 """GraphQL over HTTP: POST, GET for queries, and event streams by POST."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from graphql import OperationType
@@ -104,14 +104,9 @@ class HttpView:
 
     async def _stream(self, exchange: Exchange, prepared: Operation | Failure) -> None:
         info = self._transport.describe(exchange.scope, "sse", exchange.request_id)
-        if isinstance(prepared, Operation):
-            answers = self._transport.answers(prepared, info)
-            mutating = prepared.type is OperationType.MUTATION
-        else:
-            answers, mutating = _only(prepared), False
         try:
             with self._transport.connections.admit(info.address, info.kind):
-                await stream(self._transport, exchange, answers, mutating=mutating)
+                await stream(self._transport, exchange, prepared, info)
         except TooManyConnectionsError as error:
             raise HttpRefusedError(_STATUS[error.code], error.message) from None
 
@@ -137,7 +132,3 @@ def _status(answer: Answer, media: MediaType) -> int:
 
 def _content_type(media: MediaType) -> tuple[str, str]:
     return "content-type", f"{media}; charset=utf-8"
-
-
-async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:
-    yield answer

@@ -15,6 +15,7 @@ from domain.paging import DEFAULT_LOG_PAGE, MAX_LOG_PAGE
 from domain.store import LogFilter
 from graph.context import Info
 from graph.errors import ErrorCode, RequestError
+from graph.marks import OF_CALLER
 from graph.types import metrics
 from graph.types.artifacts import Artifact
 from graph.types.connections import (
@@ -170,7 +171,9 @@ class Run(Node, shows=model.Run):
     task_id: strawberry.ID = attribute("The task's id.")
     status: RunStatus = attribute("Where it stands.")
     allowed_actions: list[RunAction] = strawberry.field(
-        resolver=_allowed_actions, description="What the caller may do now, so that clients need no state machine."
+        resolver=_allowed_actions,
+        description="What the caller may do now, so that clients need no state machine.",
+        metadata=OF_CALLER,
     )
     labels: list[str] = attribute("For finding it again.")
     config: JSON = attribute("The task's config when the run was created, with the run's own on top.")

@@ -24,7 +24,9 @@ from tests.engine.support import Engine, open_engine
 
 async def _next_event(feed: Feed, after: int) -> Event:
     async with asyncio.timeout(WAIT_SECONDS), aclosing(feed.follow(ANONYMOUS, AllScope(), after)) as batches:
-        return (await anext(batches))[0]
+        while not (batch := await anext(batches)):
+            pass
+        return batch[0]
 
 
 async def _change(engine: Engine, task_id: str, bell: BroadcastBell | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from domain.errors import CursorExpiredError
 from domain.events import Event, EventType
-from domain.feed import Feed
+from domain.feed import Feed, Following
 from domain.model import ANONYMOUS, ENGINE, Run, Task
 from domain.paging import PageRequest, encode_event_cursor
 from domain.store import AllScope, RunScope, Scope, TaskScope
@@ -56,7 +56,7 @@ class Followed(World):
     async def ended(self, of: Task, number: int = 1) -> Run:
         return (await self.do((await self.add_run(of, number)).run.id, CANCEL)).run
 
-    def follow(self, scope: Scope, after: int | None = None, **more: Any) -> AsyncGenerator[Sequence[Event]]:
+    def follow(self, scope: Scope, after: int | None = None, **more: Any) -> Following:
         return self.feed.follow(ANONYMOUS, scope, after, **more)
 
 
@@ -103,12 +103,14 @@ def of_scope(scope: Scope, log: Sequence[Event]) -> list[Event]:
             return list(log)
 
 
-async def some(events: AsyncGenerator[Sequence[Event]]) -> Sequence[Event]:
+async def some(events: Following) -> Sequence[Event]:
     async with asyncio.timeout(30):
-        return await anext(events)
+        while not (batch := await anext(events)):
+            pass
+        return batch
 
 
-async def rest(events: AsyncGenerator[Sequence[Event]]) -> list[Event]:
+async def rest(events: Following) -> list[Event]:
     async with asyncio.timeout(30):
         return [event async for batch in events for event in batch]
 
@@ -205,7 +207,7 @@ class Follower:
     """Somebody who follows, and where he is."""
 
     scope: Scope
-    events: AsyncGenerator[Sequence[Event]]
+    events: Following
     last: int
     types: set[EventType] | None
 

@@ -84,8 +84,8 @@ async def test_a_follower_that_does_not_keep_up_goes_on_from_the_log(tmp_path: P
         async with open_bell() as bell:
             feed = Feed(engine.store, bell, SystemClock(), buffer=3)
             async with feed.serve(), aclosing(feed.follow(ANONYMOUS, TaskScope(task.id))) as batches:
+                assert await anext(batches) == [], "there is nothing yet"
                 first = asyncio.ensure_future(anext(batches))
-                await _following(feed)
                 await change(engine, task.id, 1)
                 bell.ring(engine.feed.position)
                 seen = list(await first)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
-from domain.events import Event
+from domain.events import Event, EventType
 from domain.feed import FeedStatistics
 from domain.model import ANONYMOUS, Principal
 from domain.ports import BellState, BellStatus, TeamInfo
+from domain.store import Scope
 from graph.context import Context, Services
 from graph.execution.engine import Answer, Engine, EngineOptions, Failure, Operation, Request
+from graph.fanout.groups import Fanout
 from graph.schema import build_schema
+from tests.pulled import pulled
 
 NOW: Final = datetime(2026, 11, 23, 13, tzinfo=UTC)
 LOG_ID: Final = "log-1"
@@ -95,19 +98,48 @@ class FakeFeed:
         self.refusal: Exception | None = None
         self.asked: tuple[Any, ...] | None = None
         self.left = False
+        self.delivered = 0
 
-    async def follow(self, *args: Any) -> AsyncIterator[Sequence[Event]]:
-        self.asked = args
-        try:
-            if self.refusal is not None:
-                raise self.refusal
-            for batch in self.batches:
-                yield batch
-        finally:
-            self.left = True
+    async def admit(self, principal: Principal, scope: Scope, after: int | None) -> int:
+        self.asked = (principal, scope, after)
+        if self.refusal is not None:
+            raise self.refusal
+        return after or 0
+
+    def follow(self, principal: Principal, scope: Scope, after: int, types: Collection[EventType] | None) -> FakeWay:
+        assert self.asked is not None
+        self.asked = (*self.asked, types)
+        return FakeWay(self)
+
+    def count_delivered(self, answers: int) -> None:
+        self.delivered += answers
 
     def statistics(self) -> FeedStatistics:
         return FeedStatistics(subscribers=2, delivered=3_000_000_000, catching_up=1, lag_ms=0.5)
+
+
+class FakeWay:
+    """The way through a fake feed."""
+
+    live = False
+    audience = 1
+    position = 0
+
+    def __init__(self, feed: FakeFeed) -> None:
+        self._feed = feed
+        self._batches = iter(feed.batches)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Event]:
+        if (batch := next(self._batches, None)) is None:
+            self._feed.left = True
+            raise StopAsyncIteration
+        return batch
+
+    async def aclose(self) -> None:
+        self._feed.left = True
 
 
 class FakeTeams:
@@ -151,7 +183,7 @@ class Api:
     async def stream(self, query: str, **variables: object) -> AsyncGenerator[dict[str, Any]]:
         operation = self._prepare(query, variables)
         assert not isinstance(operation, Failure), operation.errors
-        async with aclosing(_engine().subscribe(operation, self.context)) as answers:
+        async with aclosing(pulled(Fanout(_engine()), operation, self.context)) as answers:
             async for answer in answers:
                 yield _decoded(answer)
 

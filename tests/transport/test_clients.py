@@ -78,4 +78,4 @@ async def test_graphql_ws_and_graphql_sse_see_results_errors_and_ends(server: Se
     assert report["pong"] is True
     assert report["closedEarly"] is False
     await until(lambda: server.transport.connections.open == 0)
-    assert server.transport.engine.subscribers == 0
+    assert server.transport.fanout.subscribers == 0

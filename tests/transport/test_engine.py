@@ -11,6 +11,8 @@ import pytest
 import strawberry
 
 from graph.execution.engine import Engine, EngineOptions, Failure, Operation, Request, Result
+from graph.fanout.groups import Fanout
+from tests.pulled import pulled
 from tests.transport import schema
 
 
@@ -73,7 +75,7 @@ async def test_a_long_subscription_of_objects_keeps_nothing_for_each_event(engin
     """graphql-core 3.3.2 keeps a kilobyte and more for each event of its own `subscribe`."""
     operation = prepared(engine, "subscription { leaves(to: 12000) { value text tags } }")
     objects: list[int] = []
-    async with aclosing(engine.subscribe(operation, None)) as answers:
+    async with aclosing(pulled(Fanout(engine), operation, None)) as answers:
         number = 0
         async for answer in answers:
             assert isinstance(answer, Result)
@@ -96,7 +98,7 @@ async def test_a_source_that_never_waits_gives_others_their_turn(engine: Engine)
             await asyncio.sleep(0)
 
     other = asyncio.create_task(count_turns())
-    assert len([answer async for answer in engine.subscribe(operation, None)]) == 100
+    assert len([answer async for answer in pulled(Fanout(engine), operation, None)]) == 100
     other.cancel()
     assert turns >= 100
 
@@ -107,11 +109,12 @@ async def test_leaving_a_subscription_early_closes_its_source(engine: Engine) ->
         world.feed.put_nowait(number)
     operation = prepared(engine, "subscription { feed }")
     context = schema.Context(None, world)  # type: ignore[arg-type]
-    async with aclosing(engine.subscribe(operation, context)) as answers:
+    fanout = Fanout(engine)
+    async with aclosing(pulled(fanout, operation, context)) as answers:
         assert await anext(answers) == Result(b'{"data":{"feed":0}}')
-        assert engine.subscribers == 1
+        assert fanout.subscribers == 1
     assert world.left.is_set()
-    assert engine.subscribers == 0
+    assert fanout.subscribers == 0
 
 
 class Numbers:
@@ -146,10 +149,10 @@ async def test_any_asynchronous_iterator_can_be_a_source() -> None:
             return 5  # type: ignore[return-value]
 
     engine = Engine(strawberry.Schema(query=schema.Query, subscription=Subscription))
-    async with aclosing(engine.subscribe(prepared(engine, "subscription { numbers }"), None)) as answers:
+    async with aclosing(pulled(Fanout(engine), prepared(engine, "subscription { numbers }"), None)) as answers:
         assert await anext(answers) == Result(b'{"data":{"numbers":1}}')
     assert numbers.closed
-    (failure,) = [answer async for answer in engine.subscribe(prepared(engine, "subscription { nothing }"), None)]
+    (failure,) = [answer async for answer in pulled(Fanout(engine), prepared(engine, "subscription { nothing }"), None)]
     assert isinstance(failure, Failure)
     assert failure.code == "INTERNAL"
 

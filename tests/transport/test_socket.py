@@ -116,7 +116,7 @@ async def test_leaving_a_subscription_runs_its_finally(server: Server, leave: st
     async with server.socket() as socket:
         await socket.subscribe("subscription { feed }")
         await server.world.entered.wait()
-        assert (server.transport.engine.subscribers, server.transport.connections.open) == (1, 1)
+        assert (server.transport.fanout.subscribers, server.transport.connections.open) == (1, 1)
         if leave == "complete":
             await socket.send({"type": "complete", "id": "1"})
             async with asyncio.timeout(10):
@@ -126,7 +126,7 @@ async def test_leaving_a_subscription_runs_its_finally(server: Server, leave: st
     async with asyncio.timeout(10):
         await server.world.left.wait()
     await until(lambda: server.transport.connections.open == 0)
-    assert server.transport.engine.subscribers == 0
+    assert server.transport.fanout.subscribers == 0
 
 
 @pytest.mark.parametrize("leave", ["complete", "disconnect"])
@@ -237,7 +237,7 @@ async def test_an_id_that_is_in_use_closes_with_4409(server: Server) -> None:
         await socket.subscribe("subscription { feed }")
         await socket.subscribe("subscription { feed }")
         assert await socket.closed() == 4409
-    assert server.world.left.is_set() or server.transport.engine.subscribers == 0
+    assert server.world.left.is_set() or server.transport.fanout.subscribers == 0
 
 
 async def test_a_second_init_closes_with_4429(server: Server) -> None:

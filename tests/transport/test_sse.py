@@ -74,12 +74,12 @@ async def test_a_malformed_body_is_no_stream(server: Server) -> None:
 async def test_a_client_that_leaves_runs_the_sources_finally(server: Server) -> None:
     async with server.stream("subscription { feed }"):
         await server.world.entered.wait()
-        assert server.transport.engine.subscribers == 1
+        assert server.transport.fanout.subscribers == 1
         assert server.transport.connections.open == 1
     async with asyncio.timeout(10):
         await server.world.left.wait()
     await until(lambda: server.transport.connections.open == 0)
-    assert server.transport.engine.subscribers == 0
+    assert server.transport.fanout.subscribers == 0
 
 
 async def test_a_mutation_outlives_its_client(server: Server) -> None:
