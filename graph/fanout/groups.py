@@ -43,6 +43,11 @@ class Fanout:
         """How often an event is executed at most that all subscribers see."""
         return sum(map(len, self._groups.values()))
 
+    @property
+    def kept_bytes(self) -> int:
+        """How much is kept for those who are behind."""
+        return self._budget.used
+
     async def follow(self, operation: Operation, context: object, sink: Sink) -> Failure | None:
         """Follow a subscription until nothing can follow; cancel it to leave earlier.
 
