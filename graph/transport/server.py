@@ -1,15 +1,20 @@
-"""Uvicorn's protocols with three things more, the first two as ASGI extensions of `graph.transport.outlet`.
+"""Uvicorn's protocols with four things more, the first two as ASGI extensions of `graph.transport.outlet`.
 
 - An application may drop a connection. An orderly close waits until the client has taken what is buffered, which a
   client that never reads prolongs for ever.
 - An application may write ready bytes, which it made once for many connections.
 - Text that is no UTF-8 is no error of ours.
+- The end of the server leaves a client the time to answer the close of its socket.
 """
+
+from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from graph.transport.outlet import ABORT_EXTENSION, WIRE_EXTENSION
+
+_LEAVING_SECONDS: Final = 1.0
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -31,6 +36,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.config.ws_per_message_deflate:
             extensions[WIRE_EXTENSION] = self  # type: ignore[assignment]
         await super().run_asgi()
+
+    def shutdown(self) -> None:
+        """Leave an open socket to the application, which closes it when the server ends; the client has a moment.
+
+        To drop it at once could cost the client the close frame: what it sends meanwhile would reset the connection.
+        """
+        if self.handshake_complete:
+            self.loop.call_later(_LEAVING_SECONDS, self.transport.close)
+        else:
+            super().shutdown()
 
     def is_free(self) -> bool:
         """Whether frames can be written and the client takes what was written before."""

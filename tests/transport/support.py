@@ -41,6 +41,14 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/graphql"
 
+    def begin_end(self) -> None:
+        """Tell everyone that the server ends, as it does when it has been told to."""
+        self.transport.shutdown.begin()
+        for listener in self.uvicorn.servers:
+            listener.close()
+        for connection in list(self.uvicorn.server_state.connections):
+            connection.shutdown()
+
     async def post(
         self,
         query: str,
@@ -176,18 +184,11 @@ async def serve(
     port = running.servers[0].sockets[0].getsockname()[1]
     try:
         async with httpx.AsyncClient(timeout=20, verify=False) as http:
-            yield Server(transport, world, port, running, http)
+            server = Server(transport, world, port, running, http)
+            yield server
     finally:
-        transport.shutdown.begin()
-        await _end(running)
-
-
-async def _end(server: uvicorn.Server) -> None:
-    """Do what `uvicorn.Server.shutdown` does, without its pause of 0.1 s."""
-    for listener in server.servers:
-        listener.close()
-    for connection in list(server.server_state.connections):
-        connection.shutdown()
-    async with asyncio.timeout(10):
-        while server.server_state.connections or server.server_state.tasks:
-            await asyncio.sleep(0.001)
+        # What `uvicorn.Server.shutdown` does, without its pause of 0.1 s.
+        server.begin_end()
+        async with asyncio.timeout(10):
+            while running.server_state.connections or running.server_state.tasks:
+                await asyncio.sleep(0.001)

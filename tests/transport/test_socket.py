@@ -257,6 +257,18 @@ async def test_a_shutdown_closes_with_1012(server: Server) -> None:
         await server.world.left.wait()
 
 
+async def test_a_client_that_still_talks_while_the_server_ends_is_told_so(server: Server) -> None:
+    async with server.socket() as socket:
+        stream = socket.connection.transport
+        stream.pause_reading()
+        server.begin_end()
+        for _ in range(20):
+            await socket.send({"type": "ping"})
+            await asyncio.sleep(0)
+        stream.resume_reading()
+        assert await socket.closed() == 1012, "and not 1006: the connection was not reset"
+
+
 async def test_a_message_that_is_too_large_closes_with_1009() -> None:
     async with serve(EngineOptions(limits=Limits(message_bytes=100))) as server, server.socket() as socket:
         await socket.subscribe("{ hello }" + " " * 100)
