@@ -33,7 +33,7 @@ from tests.servers import running_server
 _SAMPLE_RUNS: Final = 10
 _CONFIG: Final = {"steps": 4, "stepSeconds": 0, "planSeconds": 0, "logsPerStep": 3, "metricsPerStep": 2}
 _WAITING: Final = "{ runs(first: 1, filter: {needsApproval: true}) { totalCount nodes { id } } }"
-_MISSES: Final = 5
+_MISSES: Final = 10
 """How many upgrades may end before they are killed, for each that is."""
 
 

@@ -22,9 +22,9 @@ PATIENCE: Final = 60.0
 """Seconds that an upgrade may take to come to where it is killed."""
 
 _LONGEST_WAIT: Final = 0.5
-"""Seconds that an upgrade of SQLite may go on once it has begun; it holds the lock for about as long."""
+"""Seconds that an upgrade of SQLite may go on at first once it has begun; half of that after each that was over."""
 
-_SHORTEST_HOLD: Final = 0.02
+_SHORTEST_HOLD: Final = 0.005
 """Seconds for which the lock is held longer than by whoever only looks whether the file can be written."""
 
 _BLOCKED: Final = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'alembic_version'::regclass"
@@ -53,6 +53,7 @@ class SqlitePlace:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder / "old.db"
+        self._longest_wait = _LONGEST_WAIT
 
     @property
     def url(self) -> str:
@@ -81,9 +82,12 @@ class SqlitePlace:
                         time.sleep(_SHORTEST_HOLD)
                         if _is_locked(probe):
                             break
-                time.sleep(rng.uniform(0.0, _LONGEST_WAIT))
+                time.sleep(rng.uniform(0.0, self._longest_wait))
                 process.send_signal(signal.SIGSTOP)
-                return process.poll() is None and _is_locked(probe)
+                in_the_middle = process.poll() is None and _is_locked(probe)
+                if not in_the_middle:
+                    self._longest_wait /= 2
+                return in_the_middle
         finally:
             process.kill()
             process.communicate()
