@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks import cluster, costs, latency, retention, runs, startup, waiting
+import uvloop
+
+from benchmarks import cluster, costs, fanout, latency, retention, runs, startup, waiting
 from benchmarks.results import keep, machine
 
 BENCHMARKS = {
@@ -16,6 +17,7 @@ BENCHMARKS = {
     "startup": startup.measure,
     "runs": runs.measure,
     "costs": costs.measure,
+    "fanout": fanout.measure,
     "cluster": cluster.measure,
     "retention": retention.measure,
 }
@@ -31,7 +33,7 @@ def main() -> None:
         print(line)
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"mgx-{name}-") as folder:
-            table = asyncio.run(BENCHMARKS[name](Path(folder)))
+            table = uvloop.run(BENCHMARKS[name](Path(folder)))
         print(f"\n{name}: {table.what}\n{table.text()}", flush=True)
         keep(name, table)
 

@@ -86,31 +86,35 @@ async def serve(settings: Settings, where: Listeners, announce: Callable[[str], 
         TeamSetupError, StorageError: See `graph.bootstrap.open_application`.
     """
     async with open_application(settings) as application:
-        app: ASGIApp = create_app(application)
-        sockets = [where.api]
-        if where.metrics is not None:
-            app = _by_port(where.metrics.getsockname()[1], create_metrics_app(application), app)
-            sockets.append(where.metrics)
-        config = uvicorn.Config(
-            app,
-            http=HttpProtocol,
-            ws=SocketProtocol,
-            loop="uvloop",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            root_path=settings.root_path,
-            proxy_headers=False,
-            ws_max_size=settings.max_message_bytes,
-            ws_per_message_deflate=False,
-            # We ping with messages; a frame that a stalled reader can't answer would close with 1011, not 1013.
-            ws_ping_interval=None,
-            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        announce(f"http://{host}:{where.api.getsockname()[1]}{settings.root_path}")
-        await _Server(config, application).serve(sockets=sockets)
+        await serve_app(application, create_app(application), where, announce)
+
+
+async def serve_app(application: Application, app: ASGIApp, where: Listeners, announce: Callable[[str], None]) -> None:
+    """Serve an application that is open, by an ASGI application that was made of it; as `serve`."""
+    settings, sockets = application.settings, [where.api]
+    if where.metrics is not None:
+        app = _by_port(where.metrics.getsockname()[1], create_metrics_app(application), app)
+        sockets.append(where.metrics)
+    config = uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        ws=SocketProtocol,
+        loop="uvloop",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        root_path=settings.root_path,
+        proxy_headers=False,
+        ws_max_size=settings.max_message_bytes,
+        ws_per_message_deflate=False,
+        # We ping with messages; a frame that a stalled reader can't answer would close with 1011, not 1013.
+        ws_ping_interval=None,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    announce(f"http://{host}:{where.api.getsockname()[1]}{settings.root_path}")
+    await _Server(config, application).serve(sockets=sockets)
 
 
 def _by_port(port: int, there: ASGIApp, elsewhere: ASGIApp) -> ASGIApp:
