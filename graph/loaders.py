@@ -6,11 +6,10 @@ as a page's arguments, is equal for all of them and names the loader.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
-
-from strawberry.dataloader import DataLoader
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from domain.events import Event, EventType
 from domain.model import Artifact, Decision, LogLine, Metric, MetricPoint, MetricSummary, Plan, Principal, Run, Task
@@ -26,6 +25,50 @@ Names: TypeAlias = tuple[str, ...] | None
 _EMPTY_PAGE: Page[Any] = Page()
 
 
+class Loader(Generic[T]):
+    """Finds records by their keys: those that are asked for in one turn of the loop by one statement, each once.
+
+    One wait serves a batch, where strawberry's DataLoader has one for each key, which costs more than the statement.
+
+    Args:
+        fetch: Returns the records that there are.
+    """
+
+    def __init__(self, fetch: Callable[[Collection[str]], Awaitable[Mapping[str, T]]]) -> None:
+        self._fetch = fetch
+        self._batches: dict[str, asyncio.Task[Mapping[str, T]]] = {}
+        self._next: tuple[list[str], asyncio.Task[Mapping[str, T]]] | None = None
+
+    async def one(self, key: str, default: Any = None) -> Any:
+        """Return the record of a key, the default if there is none."""
+        return (await self.many((key,))).get(key, default)
+
+    async def many(self, keys: Iterable[str]) -> Mapping[str, T]:
+        """Return the records of keys, perhaps with others that were asked for meanwhile."""
+        batches = {self._batch(key): None for key in keys}
+        found: Mapping[str, T] = {}
+        for batch in batches:
+            # Whoever asks for it and is cancelled does not take it from the others.
+            records = await asyncio.shield(batch)
+            found = records if len(batches) == 1 else {**found, **records}
+        return found
+
+    def _batch(self, key: str) -> asyncio.Task[Mapping[str, T]]:
+        batch = self._batches.get(key)
+        if batch is None:
+            if self._next is None:
+                keys: list[str] = []
+                self._next = keys, asyncio.create_task(self._run(keys))
+            keys, batch = self._next
+            keys.append(key)
+            self._batches[key] = batch
+        return batch
+
+    async def _run(self, keys: Collection[str]) -> Mapping[str, T]:
+        self._next = None
+        return await self._fetch(keys)
+
+
 class Loaders:
     """Answers for many objects at once, and remembers what was read.
 
@@ -37,7 +80,7 @@ class Loaders:
     def __init__(self, store: Store, principal: Principal) -> None:
         self._store = store
         self._principal = principal
-        self._loaders: dict[Hashable, DataLoader[str, Any]] = {}
+        self._loaders: dict[Hashable, Loader[Any]] = {}
 
     async def read(self, query: Callable[[ReadTx], Awaitable[T]]) -> T:
         """Run a query that is nobody's child, such as a page of all runs."""
@@ -45,29 +88,34 @@ class Loaders:
             async with self._store.read(self._principal) as tx:
                 return await query(tx)
 
-    # Things by id; None for what does not exist
+    # Things by id
 
-    def task(self, id_: str) -> Awaitable[Task | None]:
-        """Load a task."""
-        return self._load("task", id_, lambda tx, ids: tx.tasks.many(ids))
+    @property
+    def tasks(self) -> Loader[Task]:
+        """Tasks."""
+        return self._loader("task", lambda tx, ids: tx.tasks.many(ids))
 
-    def run(self, id_: str) -> Awaitable[Run | None]:
-        """Load a run."""
-        return self._load("run", id_, lambda tx, ids: tx.runs.many(ids))
+    @property
+    def all_runs(self) -> Loader[Run]:
+        """Runs."""
+        return self._loader("run", lambda tx, ids: tx.runs.many(ids))
 
-    def metric(self, id_: str) -> Awaitable[Metric | None]:
-        """Load a sample."""
-        return self._load("metric", id_, lambda tx, ids: tx.metrics.many(ids))
+    @property
+    def all_metrics(self) -> Loader[Metric]:
+        """Samples."""
+        return self._loader("metric", lambda tx, ids: tx.metrics.many(ids))
 
-    def artifact(self, id_: str) -> Awaitable[Artifact | None]:
-        """Load an artifact."""
-        return self._load("artifact", id_, lambda tx, ids: tx.runs.artifacts(ids))
+    @property
+    def all_artifacts(self) -> Loader[Artifact]:
+        """Artifacts."""
+        return self._loader("artifact", lambda tx, ids: tx.runs.artifacts(ids))
 
     # What belongs to a run
 
-    def current_plan(self, run_id: str) -> Awaitable[Plan | None]:
-        """Load the newest version of a run's plan."""
-        return self._load("current plan", run_id, lambda tx, ids: tx.runs.current_plans(ids))
+    @property
+    def current_plans(self) -> Loader[Plan]:
+        """The newest version of each run's plan."""
+        return self._loader("current plan", lambda tx, ids: tx.runs.current_plans(ids))
 
     def plans(self, run_id: str) -> Awaitable[Sequence[Plan]]:
         """Load all versions of a run's plan, oldest first."""
@@ -133,14 +181,10 @@ class Loaders:
         return self._load(key, task_id, lambda tx, ids: tx.events.pages_of_tasks(ids, page, types), _EMPTY_PAGE)
 
     def _load(self, name: Hashable, key: str, fetch: Fetch[Any], default: object = None) -> Awaitable[Any]:
+        return self._loader(name, fetch).one(key, default)
+
+    def _loader(self, name: Hashable, fetch: Fetch[T]) -> Loader[T]:
         loader = self._loaders.get(name)
         if loader is None:
-            loader = self._loaders[name] = DataLoader(self._batch(fetch, default))
-        return loader.load(key)
-
-    def _batch(self, fetch: Fetch[T], default: T) -> Callable[[list[str]], Awaitable[list[T]]]:
-        async def batch(keys: list[str]) -> list[T]:
-            found = await self.read(lambda tx: fetch(tx, keys))
-            return [found.get(key, default) for key in keys]
-
-        return batch
+            loader = self._loaders[name] = Loader(lambda keys: self.read(lambda tx: fetch(tx, keys)))
+        return loader

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
@@ -20,6 +21,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.errors import ErrorCode, RequestError
+from graph.execution.compiled import Plans
 from graph.execution.limits import Limits, Price, price
 from graph.execution.overlaps import check_overlaps
 
@@ -53,11 +55,15 @@ class Document:
         text: What the client sent.
         tree: Its syntax tree.
         operations: In the document's order.
+        fragments: By name.
+        plans: How its selections are executed.
     """
 
     text: str
     tree: DocumentNode
     operations: tuple[OperationDefinitionNode, ...]
+    fragments: Mapping[str, FragmentDefinitionNode]
+    plans: Plans
     _variables: dict[int, frozenset[str]] = field(default_factory=dict)
     _prices: dict[_PriceKey, Price] = field(default_factory=dict)
 
@@ -160,7 +166,8 @@ class Documents:
                 raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, limit=tokens) from None
             raise
         operations = (node for node in tree.definitions if isinstance(node, OperationDefinitionNode))
-        return Document(text, tree, tuple(operations))
+        fragments = {node.name.value: node for node in tree.definitions if isinstance(node, FragmentDefinitionNode)}
+        return Document(text, tree, tuple(operations), fragments, Plans(tree))
 
     def _keep(self, document: Document) -> None:
         if len(document.text) > _LONGEST_CACHED:

@@ -25,14 +25,18 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     create_source_event_stream,
-    execute,
+    default_field_resolver,
+    default_type_resolver,
     get_variable_values,
     located_error,
 )
+from graphql.execution.collect_fields import FragmentDetails
+from graphql.execution.values import VariableValues
 from strawberry.execution import optimized_is_awaitable
 
 from domain.durations import Durations
 from graph.errors import ErrorCode, RequestError, coded, internal, public
+from graph.execution.compiled import CompilingExecutor
 from graph.execution.documents import Document, Documents, InvalidDocumentError
 from graph.execution.encoding import encode
 from graph.execution.limits import Limits
@@ -85,13 +89,13 @@ class Operation:
         request: Where it came from.
         document: Parsed, priced and validated.
         node: The selected operation.
-        variables: The coerced values, for those who compare operations.
+        values: Of the variables, coerced.
     """
 
     request: Request
     document: Document
     node: OperationDefinitionNode
-    variables: Mapping[str, Any]
+    values: VariableValues
 
     @property
     def type(self) -> OperationType:
@@ -151,7 +155,6 @@ class Engine:
     def __init__(self, schema: strawberry.Schema, options: EngineOptions | None = None) -> None:
         self.options = options or EngineOptions()
         self.schema = schema._schema  # noqa: SLF001 - the graphql-core schema has no public name
-        self._executor_class = schema.execution_context_class
         self.documents = Documents(
             self.schema,
             self.options.limits,
@@ -197,18 +200,7 @@ class Engine:
         """Call a subscription's resolver; return what it returned, whose events are for `execute_event`."""
         request = operation.request
         try:
-            executor = self._executor_class.build(
-                self.schema,
-                operation.document.tree,
-                context_value=context,
-                raw_variable_values=dict(request.variables),
-                operation_name=request.operation_name,
-                is_awaitable=_is_awaitable,
-                hide_suggestions=not self.options.suggestions,
-            )
-            if isinstance(executor, list):
-                return Failure(public(executor, request.request_id))
-            stream = create_source_event_stream(executor)
+            stream = create_source_event_stream(self._executor(operation, None, context))
             if isawaitable(stream):
                 stream = await stream
             if isinstance(stream, ExecutionResult):
@@ -236,27 +228,36 @@ class Engine:
         )
         if isinstance(values, list):
             return Failure([coded(each, ErrorCode.BAD_USER_INPUT) for each in values])
-        return Operation(request, document, node, values.coerced)
+        return Operation(request, document, node, values)
 
     async def _run(self, operation: Operation, root: object, context: object) -> Answer:
         request = operation.request
         try:
-            result = execute(
-                self.schema,
-                operation.document.tree,
-                root_value=root,
-                context_value=context,
-                variable_values=dict(request.variables),
-                operation_name=request.operation_name,
-                executor_class=self._executor_class,
-                is_awaitable=_is_awaitable,
-                hide_suggestions=not self.options.suggestions,
-            )
+            result = self._executor(operation, root, context).execute_operation()
             if not isinstance(result, ExecutionResult):
-                result = await result
+                result = await cast("Awaitable[ExecutionResult]", result)
             return _answer(result, request.request_id)
         except Exception as error:
             return Failure([internal(error, request.request_id)])
+
+    def _executor(self, operation: Operation, root: object, context: object) -> CompilingExecutor:
+        """Make what executes an operation, of what was found out when it was prepared."""
+        document = operation.document
+        return CompilingExecutor(
+            self.schema,
+            document.fragments,
+            {name: FragmentDetails(fragment) for name, fragment in document.fragments.items()},
+            root,
+            context,
+            operation.node,
+            operation.values,
+            default_field_resolver,
+            default_type_resolver,
+            default_field_resolver,
+            is_awaitable=_is_awaitable,
+            hide_suggestions=not self.options.suggestions,
+            plans=document.plans,
+        )
 
 
 def _answer(result: ExecutionResult, request_id: str) -> Answer:

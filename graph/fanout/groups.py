@@ -112,7 +112,7 @@ class Fanout:
 
 def _key(operation: Operation, source: Source, shape: Shape) -> Hashable:
     """What subscribers have in common who get the same answers, wherever they begin."""
-    variables = {name: value for name, value in operation.variables.items() if name not in shape.beginnings}
+    variables = {name: value for name, value in operation.values.coerced.items() if name not in shape.beginnings}
     name = operation.node.name.value if operation.node.name else None
     # Values may be of any shape; their text tells 1, 1.0 and true apart.
     return operation.document.text, name, repr(variables), source.rights(personal=shape.personal)

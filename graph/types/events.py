@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Self, TypeAlias
 
@@ -21,7 +22,7 @@ from domain.paging import Page, encode_event_cursor
 from graph.context import Info
 from graph.types.artifacts import Artifact
 from graph.types.connections import CURSOR, EDGES, NODES, Connection
-from graph.types.fields import attribute, computed
+from graph.types.fields import attribute, computed, looked_up
 from graph.types.logs import LogLine, lines_of_run
 from graph.types.metrics import Metric
 from graph.types.node import RUN, TASK, Node
@@ -41,17 +42,6 @@ _DECISION: Final = "What was decided, on which version, and by whom."
 def event_cursor(info: Info) -> str:
     """Resolve the field that lets a client go on from an answer."""
     return info.context.event_cursor
-
-
-async def _task(root: Event, info: Info) -> Node | None:
-    task = await info.context.loaders.task(root.record.task_id)
-    return Node.of(task) if task else None
-
-
-async def _run(root: RunEvent, info: Info) -> Node | None:
-    assert root.record.run_id is not None
-    run = await info.context.loaders.run(root.record.run_id)
-    return Node.of(run) if run else None
 
 
 def _from_payload(description: str, read: Callable[[Any], object]) -> Any:
@@ -77,8 +67,12 @@ class Event:
     message: str = attribute("One sentence for people.")
     data: JSON = attribute("The complete record of the event: a run's state can be rebuilt from its events.")
     task_id: strawberry.ID = attribute("The task.")
-    task: Node | None = strawberry.field(
-        resolver=_task, graphql_type=TASK | None, description="The task as it is now; null when it is deleted."
+    task: Node | None = looked_up(
+        "The task as it is now; null when it is deleted.",
+        attrgetter("record.task_id"),
+        attrgetter("tasks"),
+        Node.of,
+        graphql_type=TASK | None,
     )
 
     @classmethod
@@ -107,8 +101,12 @@ class RunEvent(Event):
     """An event of a run."""
 
     run_id: strawberry.ID = attribute("The run.")
-    run: Node | None = strawberry.field(
-        resolver=_run, graphql_type=RUN | None, description="The run as it is now; null when it is deleted."
+    run: Node | None = looked_up(
+        "The run as it is now; null when it is deleted.",
+        attrgetter("record.run_id"),
+        attrgetter("all_runs"),
+        Node.of,
+        graphql_type=RUN | None,
     )
     sequence: int = attribute("1, 2, 3 ... within the run.")
     status: RunStatus = attribute("The run's after the event and what came with it at once.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Self, TypeAlias
 
 import strawberry
@@ -33,11 +34,11 @@ from graph.types.connections import (
     page_request,
 )
 from graph.types.events import EVENT_CURSOR, EventConnection, Types, event_cursor
-from graph.types.fields import attribute
+from graph.types.fields import attribute, looked_up
 from graph.types.filters import RunFilter, RunOrder, any_of, metric_filter, time_range
 from graph.types.logs import LogConnection
 from graph.types.metrics import MaxPoints, MetricConnection, MetricPoint, MetricSummary, Name, Names, Over
-from graph.types.node import TASK, Node
+from graph.types.node import RUN, TASK, Node
 from graph.types.plans import Decision, Plan, RunFailure, Usage
 from graph.types.scalars import JSON
 
@@ -47,20 +48,12 @@ Order: TypeAlias = Annotated[
 ]
 
 
-async def _task(root: Run, info: Info) -> Node:
-    task = await info.context.loaders.task(root.record.task_id)
-    if task is None:
-        raise RequestError(ErrorCode.BUSY, "The run's task was deleted while it was being read; ask again.")
-    return Node.of(task)
+def _no_task() -> RequestError:
+    return RequestError(ErrorCode.BUSY, "The run's task was deleted while it was being read; ask again.")
 
 
 def _allowed_actions(root: Run, info: Info) -> list[RunAction]:
     return list(allowed_actions(root.record, info.context.services.clock.now()))
-
-
-async def _plan(root: Run, info: Info) -> Plan | None:
-    plan = await info.context.loaders.current_plan(root.record.id)
-    return Plan.from_domain(plan) if plan else None
 
 
 async def _plans(root: Run, info: Info) -> list[Plan]:
@@ -78,13 +71,6 @@ async def _plan_version(
 
 async def _decisions(root: Run, info: Info) -> list[Decision]:
     return [Decision.from_domain(decision) for decision in await info.context.loaders.decisions(root.record.id)]
-
-
-async def _retry_of(root: Run, info: Info) -> Run | None:
-    if root.record.retry_of is None:
-        return None
-    run = await info.context.loaders.run(root.record.retry_of)
-    return Run.from_domain(run) if run else None
 
 
 async def _metrics(
@@ -167,7 +153,9 @@ class Run(Node, shows=model.Run):
 
     record: strawberry.Private[model.Run]
     number: int = attribute("1, 2, 3 ... within the task.")
-    task: Node = strawberry.field(resolver=_task, graphql_type=TASK, description="The task.")
+    task: Node = looked_up(
+        "The task.", attrgetter("record.task_id"), attrgetter("tasks"), Node.of, graphql_type=TASK, missing=_no_task
+    )
     task_id: strawberry.ID = attribute("The task's id.")
     status: RunStatus = attribute("Where it stands.")
     allowed_actions: list[RunAction] = strawberry.field(
@@ -179,8 +167,12 @@ class Run(Node, shows=model.Run):
     config: JSON = attribute("The task's config when the run was created, with the run's own on top.")
     auto_approve: bool = attribute("Whether the plan is executed without a decision.")
     priority: int = attribute("Among runs that wait for a worker the higher goes first; -100..100, default 0.")
-    plan: Plan | None = strawberry.field(
-        resolver=_plan, description="The newest version of the plan; null before the first is ready."
+    plan: Plan | None = looked_up(
+        "The newest version of the plan; null before the first is ready.",
+        attrgetter("record.id"),
+        attrgetter("current_plans"),
+        Plan.from_domain,
+        graphql_type=Plan | None,
     )
     plans: list[Plan] = strawberry.field(resolver=_plans, description="All versions of the plan, oldest first.")
     plan_version: Plan | None = strawberry.field(resolver=_plan_version, description="One version of the plan.")
@@ -196,8 +188,12 @@ class Run(Node, shows=model.Run):
     failure: RunFailure | None = attribute(
         "Why it failed.", lambda run: RunFailure.from_domain(run.failure) if run.failure else None
     )
-    retry_of: Run | None = strawberry.field(
-        resolver=_retry_of, description="The run that this one retries; null when it is deleted."
+    retry_of: Node | None = looked_up(
+        "The run that this one retries; null when it is deleted.",
+        attrgetter("record.retry_of"),
+        attrgetter("all_runs"),
+        Node.of,
+        graphql_type=RUN | None,
     )
     round_count: int = attribute("Planning rounds so far.")
     created_at: datetime = attribute("When it was created.")

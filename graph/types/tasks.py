@@ -28,7 +28,7 @@ from graph.types.connections import (
     page_request,
 )
 from graph.types.events import EVENT_CURSOR, EventConnection, Types, event_cursor
-from graph.types.fields import attribute
+from graph.types.fields import attribute, looked_up
 from graph.types.filters import TaskFilter, TaskOrder, any_of, run_filter, run_order, time_range
 from graph.types.metrics import MaxPoints, MetricPoint, MetricSummary, Name, Names, Over
 from graph.types.node import Node
@@ -39,13 +39,6 @@ Which: TypeAlias = Annotated[TaskFilter | None, strawberry.argument(name="filter
 Order: TypeAlias = Annotated[
     TaskOrder | None, strawberry.argument(description="How they are sorted; left out, newest first.")
 ]
-
-
-async def _latest_run(root: Task, info: Info) -> Run | None:
-    if root.record.latest_run_id is None:
-        return None
-    run = await info.context.loaders.run(root.record.latest_run_id)
-    return Run.from_domain(run) if run else None
 
 
 async def _runs(
@@ -139,7 +132,13 @@ class Task(Node, shows=model.Task):
     version: int = attribute("Bumped by every update; hand it back as expectedVersion.")
     created_at: datetime = attribute("When it was created.")
     updated_at: datetime = attribute("When it was last changed by a client.")
-    latest_run: Run | None = strawberry.field(resolver=_latest_run, description="The run with the highest number.")
+    latest_run: Run | None = looked_up(
+        "The run with the highest number.",
+        attrgetter("record.latest_run_id"),
+        attrgetter("all_runs"),
+        Run.from_domain,
+        graphql_type=Run | None,
+    )
     runs: RunConnection = strawberry.field(resolver=_runs, description="The task's runs.")
     metric_summaries: list[MetricSummary] = strawberry.field(
         resolver=_metric_summaries, description="One row for each metric name, over all runs of the task."

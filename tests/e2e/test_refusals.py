@@ -194,7 +194,7 @@ async def test_a_query_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch:
         async def hang(*_: object, **__: object) -> None:
             await never.wait()
 
-        monkeypatch.setattr(Loaders, "task", hang)
+        monkeypatch.setattr(Loaders, "read", hang)
         assert code(await served.api.error('{ task(id: "x") { id } }')) == "TIMEOUT"
 
 
