@@ -132,7 +132,11 @@ class Proxies:
         return address
 
     def _trusts(self, address: str) -> bool:
-        return _is_address(address) and any(ipaddress.ip_address(address) in network for network in self._trusted)
+        return (
+            bool(self._trusted)
+            and _is_address(address)
+            and any(ipaddress.ip_address(address) in network for network in self._trusted)
+        )
 
 
 def _is_address(text: str) -> bool:

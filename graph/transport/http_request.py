@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from graph.execution.encoding import decode
 from graph.execution.engine import Request
+from graph.transport.headers import headers_of
 from graph.transport.responses import JSON
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -38,7 +38,7 @@ class ClientGoneError(Exception):
 
 def given_request_id(scope: Scope) -> str | None:
     """Return the request id that a client or proxy chose, if it is fit for headers and logs."""
-    chosen = Headers(scope=scope).get("x-request-id", "")
+    chosen = headers_of(scope).get("x-request-id", "")
     return chosen if _REQUEST_ID.fullmatch(chosen) else None
 
 
@@ -68,7 +68,7 @@ async def read_post(scope: Scope, receive: Receive, request_id: str, *, max_byte
         HttpRefusedError: 400, 408, 413 or 415.
         ClientGoneError: The client left.
     """
-    headers = Headers(scope=scope)
+    headers = headers_of(scope)
     _check_content_type(headers.get("content-type"))
     # The connection stays open: closing it under a client that still sends would reset it, answer and all.
     too_large = HttpRefusedError(413, f"The body has more than {max_bytes} bytes, which is the limit.")

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 
 class MediaType(StrEnum):
@@ -13,12 +14,17 @@ class MediaType(StrEnum):
     EVENTS = "text/event-stream"
 
 
+_REMEMBERED: Final = 64
+"""Headers whose meaning is remembered; clients of one kind all send the same."""
+
+
 class _Range(NamedTuple):
     media: str
     quality: float
     position: int
 
 
+@lru_cache(_REMEMBERED)
 def negotiate(accept: str | None) -> MediaType | None:
     """Find the media type that a client prefers, by quality and then by the order of its list.
 

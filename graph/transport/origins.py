@@ -8,12 +8,13 @@ and are not restricted.
 import logging
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graph.transport.headers import headers_of
 from graph.transport.responses import refuse
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _HEADER_LIST: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:\s*,\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
 _PREFLIGHT_SECONDS: Final = "600"
+
+_REMEMBERED: Final = 64
+"""Hosts that were asked for; nearly all requests have the same."""
 
 
 class Origins:
@@ -40,7 +44,7 @@ class Origins:
 
     def allows(self, scope: Scope) -> bool:
         """Tell whether a request's page may talk to us; a refusal is logged."""
-        headers = Headers(scope=scope)
+        headers = headers_of(scope)
         origin = headers.get("origin")
         if origin is None or origin.lower() in self._allowed or _same(origin, headers.get("host", "")):
             return True
@@ -53,7 +57,7 @@ class Origins:
 
     def response_headers(self, scope: Scope) -> list[tuple[str, str]]:
         """Return the CORS headers of a response to a request that `allows`."""
-        origin = Headers(scope=scope).get("origin")
+        origin = headers_of(scope).get("origin")
         if origin is None or origin.lower() not in self._allowed:
             return []
         return [
@@ -66,7 +70,7 @@ class Origins:
         if not self.response_headers(scope):
             return []
         granted = [("access-control-allow-methods", "GET, POST"), ("access-control-max-age", _PREFLIGHT_SECONDS)]
-        asked = Headers(scope=scope).get("access-control-request-headers", "").strip()
+        asked = headers_of(scope).get("access-control-request-headers", "").strip()
         if _HEADER_LIST.fullmatch(asked):
             granted.append(("access-control-allow-headers", asked))
         return granted
@@ -86,16 +90,20 @@ class HostCheck:
     def __init__(self, app: ASGIApp, hosts: Collection[str] = LOOPBACK_HOSTS) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._knows = lru_cache(_REMEMBERED)(self._look)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on or answer it with 403."""
         if scope["type"] in {"http", "websocket"}:
-            host = Headers(scope=scope).get("host", "")
-            if _netloc(f"//{host}", "http")[0] not in self._hosts:
+            host = headers_of(scope).get("host", "")
+            if not self._knows(host):
                 _log.warning("Refused host %r on %s", host[:200], scope["path"])
                 await refuse(scope, send, 403, f"This server does not answer to the host {host[:200]!r}.")
                 return
         await self._app(scope, receive, send)
+
+    def _look(self, host: str) -> bool:
+        return _netloc(f"//{host}", "http")[0] in self._hosts
 
 
 def _checked(origin: str) -> str:

@@ -1,13 +1,12 @@
 """What the HTTP, event stream and WebSocket transports share."""
 
-import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import getrandbits
 from types import MappingProxyType
 from typing import TypeAlias
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from domain.tracing import NO_TRACER, Tracer
@@ -16,6 +15,7 @@ from graph.execution.engine import Answer, Engine, Failure, Operation, Request
 from graph.fanout.groups import Fanout
 from graph.fanout.member import Sink
 from graph.transport.connections import Connections, Proxies, Shutdown
+from graph.transport.headers import headers_of
 from graph.transport.origins import Origins
 from graph.transport.tally import OK, Counting, Tally, TransportName
 from graph.transport.tracing import traced
@@ -29,14 +29,14 @@ class RequestInfo:
         request_id: Names the request in `x-request-id`, `extensions.requestId` and the log.
         kind: The transport.
         address: The client's, behind trusted proxies.
-        headers: Of the HTTP request or the WebSocket's handshake.
+        headers: Of the HTTP request or the WebSocket's handshake, by their names in lower case.
         connection_params: Payload of `connection_init`, empty elsewhere.
     """
 
     request_id: str
     kind: TransportName
     address: str
-    headers: Headers
+    headers: Mapping[str, str]
     connection_params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
@@ -135,7 +135,7 @@ class Transport:
             request_id=request_id,
             kind=kind,
             address=self.proxies.client_address(scope),
-            headers=Headers(scope=scope),
+            headers=headers_of(scope),
             connection_params=connection_params,
         )
 
@@ -186,7 +186,7 @@ class Transport:
 
 def new_request_id() -> str:
     """Make an id that no other request has."""
-    return uuid.uuid4().hex
+    return f"{getrandbits(128):032x}"  # a name, no secret
 
 
 def _refusal(error: Exception, info: RequestInfo) -> Failure:

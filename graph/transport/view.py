@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from graphql import OperationType
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from domain.log_context import doing
@@ -12,6 +11,7 @@ from graph.errors import ErrorCode, internal
 from graph.execution.encoding import encode
 from graph.execution.engine import Answer, Failure, Operation, Request, Result
 from graph.transport.connections import TooManyConnectionsError
+from graph.transport.headers import headers_of
 from graph.transport.http_request import ClientGoneError, HttpRefusedError, given_request_id, read_get, read_post
 from graph.transport.negotiation import MediaType, negotiate
 from graph.transport.responses import Exchange, refuse, respond
@@ -69,7 +69,7 @@ class HttpView:
             return
         if method not in {"GET", "POST"}:
             raise HttpRefusedError(405, "Use POST, or GET for queries.", _ALLOW)
-        media = negotiate(Headers(scope=scope).get("accept"))
+        media = negotiate(headers_of(scope).get("accept"))
         if media is None:
             raise HttpRefusedError(406, f"Accept one of {', '.join(MediaType)}.")
         request = await self._read(exchange)
