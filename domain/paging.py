@@ -78,6 +78,10 @@ class TimeRange:
     end: datetime | None = None
 
 
+Fields: TypeAlias = frozenset[str] | None
+"""What is wanted of each record: only these of its fields are sure to be there; None stands for all."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """Which part of a list is wanted.
@@ -88,6 +92,7 @@ class PageRequest:
         after: Cursor of the row before the first wanted.
         before: Cursor of the row after the last wanted.
         count: Whether the list's total is wanted.
+        fields: What is wanted of each row.
     """
 
     limit: int = DEFAULT_PAGE
@@ -95,6 +100,7 @@ class PageRequest:
     after: str | None = None
     before: str | None = None
     count: bool = False
+    fields: Fields = None
 
     @classmethod
     def parse(
@@ -105,6 +111,7 @@ class PageRequest:
         before: str | None,
         *,
         count: bool = False,
+        fields: Fields = None,
         default: int = DEFAULT_PAGE,
         maximum: int = MAX_PAGE,
     ) -> PageRequest:
@@ -119,7 +126,7 @@ class PageRequest:
         limit = default if size is None else size
         if not 1 <= limit <= maximum:
             raise InvalidArgumentError(f"{'last' if last is not None else 'first'} must be between 1 and {maximum}.")
-        return cls(limit=limit, backward=last is not None, after=after, before=before, count=count)
+        return cls(limit, last is not None, after, before, count, fields)
 
 
 @dataclass(frozen=True)  # no slots: with them Python 3.11 can't make a Page[Run](...)

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from domain.events import Event, EventType
 from domain.model import Artifact, Decision, LogLine, Metric, MetricPoint, MetricSummary, Plan, Principal, Run, Task
-from domain.paging import Page, PageRequest, RunOrder, TimeRange
+from domain.paging import Fields, Page, PageRequest, RunOrder, TimeRange
 from domain.store import LogFilter, MetricFilter, ReadTx, RunFilter, Store
 from graph.domain_errors import translated
 
@@ -37,7 +37,7 @@ class Loader(Generic[T]):
     def __init__(self, fetch: Callable[[Collection[str]], Awaitable[Mapping[str, T]]]) -> None:
         self._fetch = fetch
         self._batches: dict[str, asyncio.Task[Mapping[str, T]]] = {}
-        self._next: tuple[list[str], asyncio.Task[Mapping[str, T]]] | None = None
+        self._next: tuple[dict[str, None], asyncio.Task[Mapping[str, T]]] | None = None
 
     async def one(self, key: str, default: Any = None) -> Any:
         """Return the record of a key, the default if there is none."""
@@ -45,28 +45,28 @@ class Loader(Generic[T]):
 
     async def many(self, keys: Iterable[str]) -> Mapping[str, T]:
         """Return the records of keys, perhaps with others that were asked for meanwhile."""
-        batches = {self._batch(key): None for key in keys}
+        keys = tuple(keys)
+        if new := [key for key in keys if key not in self._batches]:
+            self._add(new)
         found: Mapping[str, T] = {}
+        batches = dict.fromkeys(map(self._batches.__getitem__, keys))
         for batch in batches:
             # Whoever asks for it and is cancelled does not take it from the others.
             records = await asyncio.shield(batch)
             found = records if len(batches) == 1 else {**found, **records}
         return found
 
-    def _batch(self, key: str) -> asyncio.Task[Mapping[str, T]]:
-        batch = self._batches.get(key)
-        if batch is None:
-            if self._next is None:
-                keys: list[str] = []
-                self._next = keys, asyncio.create_task(self._run(keys))
-            keys, batch = self._next
-            keys.append(key)
-            self._batches[key] = batch
-        return batch
+    def _add(self, new: Sequence[str]) -> None:
+        if self._next is None:
+            keys: dict[str, None] = {}
+            self._next = keys, asyncio.create_task(self._run(keys))
+        keys, batch = self._next
+        keys.update(dict.fromkeys(new))
+        self._batches.update(dict.fromkeys(new, batch))
 
     async def _run(self, keys: Collection[str]) -> Mapping[str, T]:
         self._next = None
-        return await self._fetch(keys)
+        return await self._fetch(list(keys))
 
 
 class Loaders:
@@ -90,31 +90,26 @@ class Loaders:
 
     # Things by id
 
-    @property
-    def tasks(self) -> Loader[Task]:
-        """Tasks."""
-        return self._loader("task", lambda tx, ids: tx.tasks.many(ids))
+    def tasks(self, fields: Fields = None) -> Loader[Task]:
+        """Find tasks."""
+        return self._records("task", fields, lambda tx, ids: tx.tasks.many(ids, fields))
 
-    @property
-    def all_runs(self) -> Loader[Run]:
-        """Runs."""
-        return self._loader("run", lambda tx, ids: tx.runs.many(ids))
+    def all_runs(self, fields: Fields = None) -> Loader[Run]:
+        """Find runs."""
+        return self._records("run", fields, lambda tx, ids: tx.runs.many(ids, fields))
 
-    @property
-    def all_metrics(self) -> Loader[Metric]:
-        """Samples."""
-        return self._loader("metric", lambda tx, ids: tx.metrics.many(ids))
+    def all_metrics(self, fields: Fields = None) -> Loader[Metric]:
+        """Find samples."""
+        return self._records("metric", fields, lambda tx, ids: tx.metrics.many(ids, fields))
 
-    @property
     def all_artifacts(self) -> Loader[Artifact]:
-        """Artifacts."""
+        """Find artifacts."""
         return self._loader("artifact", lambda tx, ids: tx.runs.artifacts(ids))
 
     # What belongs to a run
 
-    @property
-    def current_plans(self) -> Loader[Plan]:
-        """The newest version of each run's plan."""
+    def current_plans(self, _fields: Fields = None) -> Loader[Plan]:
+        """Find the newest version of each run's plan, whole."""
         return self._loader("current plan", lambda tx, ids: tx.runs.current_plans(ids))
 
     def plans(self, run_id: str) -> Awaitable[Sequence[Plan]]:
@@ -182,6 +177,11 @@ class Loaders:
 
     def _load(self, name: Hashable, key: str, fetch: Fetch[Any], default: object = None) -> Awaitable[Any]:
         return self._loader(name, fetch).one(key, default)
+
+    def _records(self, name: str, fields: Fields, fetch: Fetch[T]) -> Loader[T]:
+        """Return what finds records; where whole ones are being read, those will do."""
+        whole = self._loaders.get((name, None))
+        return self._loader((name, fields), fetch) if whole is None else whole
 
     def _loader(self, name: Hashable, fetch: Fetch[T]) -> Loader[T]:
         loader = self._loaders.get(name)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from domain.paging import Fields
+
 OF_CALLER: Final[Mapping[str, bool]] = MappingProxyType({"mgx.of_caller": True})
 """Metadata of a field whose value depends on who asks, beyond tenant and role: nobody else gets its answer."""
 
@@ -14,8 +16,45 @@ BEGINNING: Final[Mapping[str, bool]] = MappingProxyType({"mgx.beginning": True})
 READ: Final = "mgx.read"
 """Key of metadata: the function that reads a field from its object, and does nothing else."""
 
+ATTRIBUTE: Final = "mgx.attribute"
+"""Key of metadata: the `Attribute` of its object's record that a field is."""
+
+LISTED: Final = "mgx.listed"
+"""Key of metadata: the `Listed` that says which records of a page a field shows."""
+
 LOOKUP: Final = "mgx.lookup"
 """Key of metadata: the `Lookup` that a field's resolver makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What a field reads of its object's record.
+
+    Attributes:
+        path: Name of the record's field, perhaps with names in what that holds: `settings.max_rounds`.
+        show: Makes the field's value of one that is not null; None where they are the same.
+    """
+
+    path: str
+    show: Callable[[Any], object] | None = None
+
+    @property
+    def field(self) -> str:
+        """Name of the record's field."""
+        return self.path.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of what a page holds.
+
+    Attributes:
+        show: Makes what is listed of one of the page's records.
+        edge: Makes an edge of a cursor and what is listed, where edges are.
+    """
+
+    show: Callable[[Any], object]
+    edge: Callable[..., object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +62,16 @@ class Lookup:
     """How a field finds its record, for one object as for many at once.
 
     Attributes:
-        key: Reads the record's key from the object; None for a field that is null.
-        load: Gets the context and keys, and returns the records that there are.
+        key: Field of the object's record that holds the key; null if there is no record.
+        load: Gets the context, keys, and which fields of the records are wanted; returns the records that there are.
         show: Makes the field's value of a record.
+        is_null_without: Whether the field is null where there is no record, which else is an error.
     """
 
-    key: Callable[[Any], str | None]
-    load: Callable[[Any, Sequence[str]], Awaitable[Mapping[str, Any]]]
+    key: str
+    load: Callable[[Any, Sequence[str], Fields], Awaitable[Mapping[str, Any]]]
     show: Callable[[Any], object]
+    is_null_without: bool
 
 
 def is_marked(metadata: Mapping[str, object] | None, mark: Mapping[str, bool]) -> bool:

@@ -34,13 +34,13 @@ async def _find(info: Info, id_: str) -> Node | None:
     record: NodeRecord | None
     match kind_of(id_):
         case Kind.TASK:
-            record = await loaders.tasks.one(id_)
+            record = await loaders.tasks().one(id_)
         case Kind.RUN:
-            record = await loaders.all_runs.one(id_)
+            record = await loaders.all_runs().one(id_)
         case Kind.METRIC:
-            record = await loaders.all_metrics.one(id_)
+            record = await loaders.all_metrics().one(id_)
         case Kind.ARTIFACT:
-            record = await loaders.all_artifacts.one(id_)
+            record = await loaders.all_artifacts().one(id_)
         case None:
             record = None
     return Node.of(record) if record else None
@@ -64,19 +64,19 @@ async def nodes(
 
 async def task(info: Info, id_: Id) -> Task | None:
     """Find a task."""
-    record = await info.context.loaders.tasks.one(id_)
+    record = await info.context.loaders.tasks().one(id_)
     return Task.from_domain(record) if record else None
 
 
 async def run(info: Info, id_: Id) -> Run | None:
     """Find a run."""
-    record = await info.context.loaders.all_runs.one(id_)
+    record = await info.context.loaders.all_runs().one(id_)
     return Run.from_domain(record) if record else None
 
 
 async def metric(info: Info, id_: Id) -> Metric | None:
     """Find a sample."""
-    record = await info.context.loaders.all_metrics.one(id_)
+    record = await info.context.loaders.all_metrics().one(id_)
     return Metric.from_domain(record) if record else None
 
 

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import make_url
 
-from storage.driver import PipelinedConnection, connect
-from storage.statements import AnyRow, Params, Query, Statement, Statements
+from storage.driver import PipelinedConnection, connect, connect_to_read
+from storage.statements import Params, Query, Result, Statement, Statements
 
 _STATEMENTS: Final = Statements(make_url("sqlite+aiosqlite://").get_dialect()())
 
@@ -31,11 +31,11 @@ class SqliteLink:
         self._begin = begin
         self._begun = False
 
-    async def fetch(self, *queries: Query) -> Sequence[Sequence[AnyRow]]:
-        """Execute queries, after all that was handed over, and return the rows of each."""
+    async def fetch(self, *queries: Query) -> Sequence[Result]:
+        """Execute queries, after all that was handed over, and return what each found."""
         self._begin_once()
         return [
-            statement.read(await self.driver.fetch(statement.text, statement.bind(params)))
+            statement.result(await self.driver.fetch(statement.text, statement.bind(params)))
             for statement, params in queries
         ]
 
@@ -95,14 +95,11 @@ class Lease:
 
 
 @asynccontextmanager
-async def open_connection(
-    path: Path, *, begin: str, pragmas: Sequence[str], busy_timeout: float
-) -> AsyncGenerator[SqliteLink, None]:
-    """Open a connection to a database file.
+async def open_writer(path: Path, *, pragmas: Sequence[str], busy_timeout: float) -> AsyncGenerator[SqliteLink]:
+    """Open a connection to a database file that locks it for writing when a transaction begins.
 
     Args:
         path: The file.
-        begin: What a transaction begins with, at its first statement.
         pragmas: What to set up first.
         busy_timeout: Seconds to wait when another process has the database locked.
     """
@@ -110,6 +107,16 @@ async def open_connection(
     try:
         for pragma in pragmas:
             await driver.fetch(pragma)
-        yield SqliteLink(driver, begin)
+        yield SqliteLink(driver, "BEGIN IMMEDIATE")
+    finally:
+        await driver.close()
+
+
+@asynccontextmanager
+async def open_reader(path: Path, *, busy_timeout: float) -> AsyncGenerator[SqliteLink]:
+    """Open a connection that only reads, as `open_writer`."""
+    driver = await connect_to_read(path, busy_timeout=busy_timeout)
+    try:
+        yield SqliteLink(driver, "BEGIN")
     finally:
         await driver.close()

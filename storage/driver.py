@@ -3,6 +3,8 @@
 Stock aiosqlite goes to the thread of the connection to open a cursor, to execute, to fetch and to close. Here a
 statement executes and fetches in one hop, and one whose outcome nobody waits for (a BEGIN, a change) is only handed
 over: it takes no hop at all. Should it fail, all that follows it fails with its error, up to the rollback.
+
+A connection that only reads goes to its thread for what takes long, and for nothing else.
 """
 
 from __future__ import annotations
@@ -12,9 +14,20 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import get_ident
+from time import monotonic
+from typing import Any, Final
 
 import aiosqlite
+
+_STEPS: Final = 20_000
+"""Of SQLite's virtual machine after which a read is not short; a row of a list takes some 50."""
+
+_LONG_FOR: Final = 10.0
+"""Seconds for which a statement that was not short goes to the thread at once."""
+
+_KNOWN: Final = 500
+"""Statements that are remembered as such."""
 
 
 class PipelinedConnection(aiosqlite.Connection):
@@ -100,6 +113,53 @@ class PipelinedConnection(aiosqlite.Connection):
             self._failure = error
 
 
+class ReadingConnection(PipelinedConnection):
+    """A connection that reads what is short where it is called, and the rest on its thread.
+
+    Most reads are a few rows by an index, which SQLite finds in less time than it takes to tell a thread; and while
+    both threads run, each row waits for the interpreter's lock. What is not short stops after so many of SQLite's steps
+    and begins again on the thread, as does what fails; so the loop is never held up for longer than that. Nothing is
+    under way on the thread but while `fetch` is waited for, which is once at a time. Nobody locks readers out: the
+    database is in WAL mode (https://www.sqlite.org/wal.html#concurrency).
+    """
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector)
+        self._caller = get_ident()
+        self._long: dict[str, float] = {}
+        self._looks = 0
+
+    def limit(self) -> None:
+        """Begin to stop what is not short; to be called once the connection is open."""
+        self._conn.set_progress_handler(self._is_too_long_here, _STEPS)
+
+    async def fetch(self, operation: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Execute a statement and return its rows."""
+        now = monotonic()
+        if self._failure is None and self._long.get(operation, now) <= now:
+            self._looks = 0
+            try:
+                return self._fetch(operation, parameters)
+            except sqlite3.OperationalError:
+                if len(self._long) >= _KNOWN:
+                    self._long.clear()
+                self._long[operation] = now + _LONG_FOR
+        return await super().fetch(operation, parameters)
+
+    def hand_over(self, operation: str, *parameters: Sequence[Any]) -> None:
+        """Execute a statement; should it fail, what follows fails with its error, up to the rollback."""
+        self._attempt(operation, parameters)
+
+    async def rollback(self) -> None:
+        """End the transaction, if there is one, and forget that something in it failed."""
+        self._roll_back()
+
+    def _is_too_long_here(self) -> bool:
+        # SQLite counts the steps of a statement on from its last use, so the first look may come at once.
+        self._looks += 1
+        return self._looks > 1 and get_ident() == self._caller
+
+
 async def connect(path: Path, *, busy_timeout: float) -> PipelinedConnection:
     """Open a database file; statements outside BEGIN and COMMIT stand for themselves.
 
@@ -109,4 +169,15 @@ async def connect(path: Path, *, busy_timeout: float) -> PipelinedConnection:
     """
     connection = PipelinedConnection(lambda: sqlite3.connect(path, timeout=busy_timeout, isolation_level=None))
     await connection
+    return connection
+
+
+async def connect_to_read(path: Path, *, busy_timeout: float) -> ReadingConnection:
+    """Open a database file to read from it, as `connect`."""
+    connection = ReadingConnection(
+        lambda: sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+    )
+    await connection
+    await connection.fetch("PRAGMA query_only = ON")
+    connection.limit()
     return connection

@@ -17,7 +17,7 @@ from domain.fold import RunState, replay
 from domain.model import Run
 from domain.store import RunScope
 from domain.transitions import FINAL
-from storage.connections import Lease, Pool, open_connection
+from storage.connections import Lease, Pool, open_reader
 from storage.errors import StorageError
 from storage.event_log import SqlEventReads
 from storage.migrate import HEAD
@@ -169,9 +169,7 @@ def _with_words(statement: str) -> str:
 
 async def _states(path: Path, limit: int | None) -> Check:
     """Rebuild runs from the log, and compare them with what is kept."""
-    async with open_connection(
-        path, begin="BEGIN", pragmas=("PRAGMA query_only = ON",), busy_timeout=_BUSY_TIMEOUT
-    ) as connection:
+    async with open_reader(path, busy_timeout=_BUSY_TIMEOUT) as connection:
         pool: Pool = asyncio.LifoQueue()
         session = Session(Lease(pool, connection), None)
         problems: list[str] = []

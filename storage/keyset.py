@@ -14,9 +14,10 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, bindparam, tuple_
 
+from domain.codec import from_micros, to_micros
 from domain.errors import InvalidCursorError
 from domain.paging import KeyPart
-from storage.types import UtcDateTime, from_micros, to_micros
+from storage.types import UtcDateTime
 
 Key: TypeAlias = tuple[Any, ...]
 Condition: TypeAlias = ColumnElement[bool] | None

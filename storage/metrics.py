@@ -9,18 +9,18 @@ from typing import Final
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from domain.model import Metric, MetricPoint, MetricSummary
-from domain.paging import Page, PageRequest, TimeRange
+from domain.paging import Fields, Page, PageRequest, TimeRange
 from domain.store import MetricFilter
 from storage import statistics
 from storage.filters import Where
 from storage.keyset import Ordering
+from storage.lookups import by_id
 from storage.pages import ListCursors, Listing
 from storage.session import Session
 from storage.shapes import METRIC
-from storage.sql import one_of, owned
+from storage.sql import owned
 from storage.tables import metrics
 
-_MANY: Final = select(*METRIC.columns()).where(one_of(metrics.c.id, "ids"), owned(metrics.c.tenant))
 _GET: Final = select(*METRIC.columns()).where(metrics.c.id == bindparam("metric_id"), owned(metrics.c.tenant))
 _INSERT: Final = insert(metrics)
 _SAVE: Final = (
@@ -38,10 +38,9 @@ class SqlMetricReads:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def many(self, ids: Collection[str], /) -> Mapping[str, Metric]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Metric]:
         """Return the samples with these ids."""
-        rows = await self._session.rows(_MANY, ids=list(ids))
-        return {metric.id: metric for metric in map(METRIC.read, rows)}
+        return await by_id(self._session, METRIC, ids, fields)
 
     async def page(self, request: PageRequest, filter_: MetricFilter, /) -> Page[Metric]:
         """Return a page of all samples."""

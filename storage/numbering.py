@@ -42,6 +42,7 @@ class Numbering:
             psycopg.Error: The database did not do it.
             LostError: It can't be reached.
         """
-        _, rows = await link.transact((link.statements(_LOCK), {}), (link.statements(NUMBER), {}))
+        _, found = await link.transact((link.statements(_LOCK), {}), (link.statements(NUMBER), {}))
+        rows = found.read()
         self.is_complete = len(rows) < BATCH
         return [[EVENT.read(row) for row in written] for _, written in groupby(rows, itemgetter(-1))]

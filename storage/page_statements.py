@@ -46,6 +46,7 @@ class Outline:
     """What makes two pages come from the same statement.
 
     Attributes:
+        fields: Those of the record that are asked for.
         terms: Which rows the list has.
         parent: The column with the parent's id, for lists below parents.
         after: What the window begins after.
@@ -55,6 +56,7 @@ class Outline:
     """
 
     shape: Shape[Any]
+    fields: tuple[str, ...]
     ordering: Ordering
     terms: Terms
     parent: str | None
@@ -64,14 +66,21 @@ class Outline:
     floor: Floor | None = None
 
     def columns(self, source: FromClause) -> list[ColumnElement[Any]]:
-        """Return the record's columns and what more the key needs."""
-        more = [name for name in self.ordering.names if name not in self.shape.fields]
-        return [*self.shape.columns(source), *(source.c[name] for name in more)]
+        """Return the fields' columns and what more the key needs."""
+        return [source.c[name] for name in _with_key(self.fields, self.ordering.names)]
 
-    def key_places(self) -> list[int]:
+    def key_places(self) -> tuple[int, ...]:
         """Return where in a row the parts of its key are."""
-        names = [column.key for column in self.columns(self.shape.table)]
-        return [names.index(name) for name in self.ordering.names]
+        return _places(self.ordering.names, self.fields)
+
+
+def _with_key(fields: tuple[str, ...], key: tuple[str, ...]) -> tuple[str, ...]:
+    return (*fields, *(name for name in key if name not in fields))
+
+
+@lru_cache(_KEPT)
+def _places(key: tuple[str, ...], fields: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(map(_with_key(fields, key).index, key))
 
 
 @lru_cache(_KEPT)

@@ -11,12 +11,13 @@ from sqlalchemy import FromClause
 
 from domain.errors import CursorExpiredError
 from domain.paging import Page, PageRequest, decode_cursor, encode_cursor
+from domain.rows import Made
 from storage import page_statements as statements
 from storage.filters import Where
 from storage.keyset import Bound, Key, Ordering
 from storage.page_statements import Floor, Outline
 from storage.session import Session, Shape
-from storage.statements import AnyRow
+from storage.statements import AnyRow, Result
 
 T = TypeVar("T")
 P = TypeVar("P", str, None)
@@ -75,13 +76,13 @@ class Listing(Generic[T]):
     async def page(self, session: Session, request: PageRequest) -> Page[T]:
         """Return a page of the list; raises InvalidCursorError, CursorExpiredError."""
         window = self._window(request, (None,))
-        rows = await session.rows(statements.rows(window.outline), **window.values)
+        found = await session.result(statements.rows(window.outline), **window.values)
         edges = None
         if window.looks_beyond:
             edges = await session.row(statements.edges(window.outline, count=request.count), **window.values)
             assert edges is not None
             self._check_floor(window, {None: edges})
-        return self._page(window, rows, edges, None)
+        return self._page(window, found, found.rows, edges, None)
 
     async def pages(self, session: Session, request: PageRequest, parents: Collection[str]) -> Mapping[str, Page[T]]:
         """Return a page of each parent's list; raises InvalidCursorError, CursorExpiredError."""
@@ -91,20 +92,29 @@ class Listing(Generic[T]):
         window = self._window(request, ids)
         rows: dict[str, list[AnyRow]] = {parent: [] for parent in ids}
         statement = statements.rows_below(window.outline, await session.dialect())
-        for row in await session.rows(statement, parents=ids, **window.values):
+        found = await session.result(statement, parents=ids, **window.values)
+        for row in found.rows:
             rows[row[-1]].append(row)
         edges: dict[str, AnyRow] = {}
         if window.looks_beyond:
             statement = statements.edges_below(window.outline, count=request.count)
             edges = {row[-1]: row for row in await session.rows(statement, parents=ids, **window.values)}
             self._check_floor(window, edges)
-        return {parent: self._page(window, rows[parent], edges.get(parent), parent) for parent in ids}
+        return {parent: self._page(window, found, rows[parent], edges.get(parent), parent) for parent in ids}
 
     def _window(self, request: PageRequest, parents: Sequence[str | None]) -> _Window:
         after, after_values = self._bound("after", request.after, parents)
         before, before_values = self._bound("before", request.before, parents)
         outline = Outline(
-            self.shape, self.ordering, self.where.terms, self.parent, after, before, request.backward, self.floor
+            self.shape,
+            self.shape.chosen(request.fields),
+            self.ordering,
+            self.where.terms,
+            self.parent,
+            after,
+            before,
+            request.backward,
+            self.floor,
         )
         rows = {"rows": request.limit + 1}  # one more than wanted tells whether the list goes on
         return _Window(request, outline, self.where.values | after_values | before_values | rows)
@@ -127,7 +137,9 @@ class Listing(Generic[T]):
         if floor and (after < floor or before <= floor):
             raise CursorExpiredError(self.cursors.write(parent, (floor,)))
 
-    def _page(self, window: _Window, rows: Sequence[AnyRow], edges: AnyRow | None, parent: str | None) -> Page[T]:
+    def _page(
+        self, window: _Window, found: Result, rows: Sequence[AnyRow], edges: AnyRow | None, parent: str | None
+    ) -> Page[T]:
         request = window.request
         more = len(rows) > request.limit
         kept = list(rows[: request.limit])
@@ -135,9 +147,13 @@ class Listing(Generic[T]):
             kept.reverse()
         earlier, later = (bool(edges[0]), bool(edges[1])) if edges is not None else (False, False)
         places = window.outline.key_places()
+
+        def cursor(row: AnyRow) -> str:
+            return self.cursors.write(parent, tuple(found.value(row, place) for place in places))
+
         return Page(
-            items=[self.shape.read(row) for row in kept],
-            cursors=[self.cursors.write(parent, tuple(row[place] for place in places)) for row in kept],
+            items=self.shape.rows(found, window.outline.fields, kept),
+            cursors=Made(cursor, kept),
             has_next=later or (more and not request.backward),
             has_previous=earlier or (more and request.backward),
             total=edges[3] if edges is not None and request.count else None,

@@ -22,7 +22,7 @@ from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from storage.errors import LostError
-from storage.statements import AnyRow, Params, Query, Statement, Statements
+from storage.statements import Params, Query, Result, Statement, Statements
 
 _PREPARE_AFTER: Final = 3
 """Uses of a statement on a connection after which the server keeps its plan."""
@@ -69,13 +69,13 @@ class PostgresLink:
         """Whether the connection can't be used any more."""
         return self._libpq.status != ConnStatus.OK
 
-    async def fetch(self, *queries: Query) -> Sequence[Sequence[AnyRow]]:
+    async def fetch(self, *queries: Query) -> Sequence[Result]:
         """Execute queries, after all that was handed over, and return the rows of each."""
         for statement, params in queries:
             self._keep_back(statement.text, statement.bind(params))
         return self._read(queries, await self._exchange())
 
-    async def transact(self, *queries: Query) -> Sequence[Sequence[AnyRow]]:
+    async def transact(self, *queries: Query) -> Sequence[Result]:
         """Execute queries in a transaction of their own, and return the rows of each.
 
         All of it is one message: once it is sent, the server ends the transaction whatever becomes of us.
@@ -122,12 +122,12 @@ class PostgresLink:
         self._begin_once()
         self._kept_back.append((text, values))
 
-    def _read(self, queries: Sequence[Query], results: Sequence[PGresult]) -> Sequence[Sequence[AnyRow]]:
-        found: list[Sequence[AnyRow]] = []
+    def _read(self, queries: Sequence[Query], results: Sequence[PGresult]) -> Sequence[Result]:
+        found: list[Result] = []
         for (statement, _), result in zip(queries, results[-len(queries) :], strict=True):
             self._values.set_pgresult(result)
             rows = self._values.load_rows(0, result.ntuples, tuple)
-            found.append(statement.read(rows, [result.ftype(place) for place in range(result.nfields)]))
+            found.append(statement.result(rows, [result.ftype(place) for place in range(result.nfields)]))
         return found
 
     async def _exchange(self) -> Sequence[PGresult]:

@@ -6,21 +6,18 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
-
 from domain.model import Artifact, Decision, LogLine, Plan, Run, RunStatus
-from domain.paging import Direction, Page, PageRequest, RunOrder, RunOrderField
+from domain.paging import Direction, Fields, Page, PageRequest, RunOrder, RunOrderField
 from domain.store import LogFilter, RunCensus, RunFilter
 from storage import artifacts, census, history, plans
 from storage.filters import Where, at_least, differs, equals
 from storage.keyset import Ordering
+from storage.lookups import by_id
 from storage.pages import ListCursors, Listing
 from storage.session import Session
 from storage.shapes import LOG_LINE, RUN
-from storage.sql import one_of, owned
 from storage.tables import logs, run_labels, runs
 
-_MANY: Final = select(*RUN.columns()).where(one_of(runs.c.id, "ids"), owned(runs.c.tenant))
 _COLUMNS: Final = {
     RunOrderField.CREATED_AT: "created_at",
     RunOrderField.STARTED_AT: "started_at",
@@ -36,10 +33,9 @@ class SqlRunReads:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def many(self, ids: Collection[str], /) -> Mapping[str, Run]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Run]:
         """Return the runs with these ids."""
-        rows = await self._session.rows(_MANY, ids=list(ids))
-        return {run.id: run for run in map(RUN.read, rows)}
+        return await by_id(self._session, RUN, ids, fields)
 
     async def page(self, request: PageRequest, filter_: RunFilter, order: RunOrder, /) -> Page[Run]:
         """Return a page of all runs."""

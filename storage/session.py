@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Executable, FromClause, Table, text
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from domain.rows import Rows, layout_of
 from storage import locks
 from storage.errors import translated
-from storage.statements import AnyRow, Params, Query, Statement, Statements
+from storage.statements import AnyRow, Params, Query, Result, Statement, Statements
 from storage.types import POSTGRESQL
 
 T = TypeVar("T")
@@ -27,8 +28,8 @@ class Link(Protocol):
         """Compiles for it."""
         ...
 
-    async def fetch(self, *queries: Query) -> Sequence[Sequence[AnyRow]]:
-        """Execute queries, after all that was handed over, and return the rows of each."""
+    async def fetch(self, *queries: Query) -> Sequence[Result]:
+        """Execute queries, after all that was handed over, and return what each found."""
         ...
 
     def hand_over(self, statement: Statement, rows: Sequence[Params], /) -> None:
@@ -81,6 +82,10 @@ class Session:
         Raises:
             StoreError: The database can't answer now.
         """
+        return (await self.result(statement, **params)).read()
+
+    async def result(self, statement: Executable, /, **params: Any) -> Result:
+        """Return what a query found, for those who read a part of it; as `rows`."""
         async with self._turn:
             (found,) = await self._fetch((statement, {"tenant": self.tenant, **params}))
             return found
@@ -94,7 +99,7 @@ class Session:
         """Return the rows of queries that go in one message, in their order; they share the parameters. As `rows`."""
         async with self._turn:
             params = {"tenant": self.tenant, **params}
-            return await self._fetch(*((statement, params) for statement in statements))
+            return [found.read() for found in await self._fetch(*((statement, params) for statement in statements))]
 
     async def locked(self, *statements: Executable, **params: Any) -> Sequence[AnyRow | None]:
         """Return the row that each of these queries locks, in their order, as `together`.
@@ -116,7 +121,7 @@ class Session:
             held = self._lease.is_taken
             try:
                 (found,) = await self._fetch((statement, params))
-                return found[0] if found else None
+                return next(iter(found.read()), None)
             finally:
                 if not held:
                     await self._lease.give_back()
@@ -143,13 +148,13 @@ class Session:
         """Return the name of the database's dialect."""
         return (await self._lease.take()).statements.dialect.name
 
-    async def _fetch(self, *queries: tuple[Executable, Params]) -> Sequence[Sequence[AnyRow]]:
+    async def _fetch(self, *queries: tuple[Executable, Params]) -> Sequence[Result]:
         link = await self._lease.take()
         with translated():
-            rows = await link.fetch(*((link.statements(statement), params) for statement, params in queries))
+            found = await link.fetch(*((link.statements(statement), params) for statement, params in queries))
         if (task := asyncio.current_task()) is not None and task.cancelling():
             await asyncio.sleep(0)  # a cancellation that came meanwhile goes on here (see storage.driver)
-        return rows
+        return found
 
 
 class Shape(Generic[T]):
@@ -163,7 +168,8 @@ class Shape(Generic[T]):
             table: Its table.
             fields: The fields that have columns, in the record's order.
         """
-        self._make = make
+        self._make: Callable[..., T] = make
+        self._names = frozenset(fields)
         self.table = table
         self.fields = fields
 
@@ -172,9 +178,28 @@ class Shape(Generic[T]):
         found = (self.table if source is None else source).c
         return [found[name] for name in self.fields]
 
+    def chosen(self, fields: Collection[str] | None, *more: str) -> tuple[str, ...]:
+        """Return those of the fields that are asked for, and some more, in their order.
+
+        None asks for all, and so does a name that is none of a column: what it stands for is computed of others.
+        """
+        if fields is None or not self._names.issuperset(fields):
+            return self.fields
+        return tuple(name for name in self.fields if name in fields or name in more)
+
     def read(self, row: Sequence[Any], **others: Any) -> T:
         """Make the record of a row that begins with its columns."""
         return self._make(**dict(zip(self.fields, row, strict=False)), **others)
+
+    def rows(self, found: Result, fields: tuple[str, ...], rows: Sequence[AnyRow]) -> Rows[T]:
+        """Return the records of some rows that were found, for those who read a part of each.
+
+        Args:
+            found: Whose columns begin with the fields.
+            fields: Those of the record's fields that were asked for.
+            rows: All that was found, or some of it.
+        """
+        return Rows(layout_of(self._make, fields, found.readers[: len(fields)]), rows)
 
     def values(self, record: T, **others: Any) -> dict[str, Any]:
         """Return a record's values by column, with others."""

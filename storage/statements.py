@@ -9,6 +9,7 @@ to read rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
@@ -17,15 +18,56 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import TypeEngine
 
+from storage.types import Read
+
 Params: TypeAlias = Mapping[str, Any]
 AnyRow: TypeAlias = Sequence[Any]
 Codes: TypeAlias = Sequence[int]
 """The type of each column of a result, as the driver numbers them."""
 
 Query: TypeAlias = "tuple[Statement, Params]"
+Reader: TypeAlias = Callable[[Any], Any]
 
 _KEPT: Final = 2048
 """Compiled statements; lists alone have some hundred shapes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a query found.
+
+    Attributes:
+        rows: As the driver gave them.
+        readers: What reads a value of ours from one of the driver's that is not null, for each column; None where they
+            are the same.
+    """
+
+    rows: Sequence[AnyRow]
+    readers: tuple[Reader | None, ...]
+
+    def value(self, row: AnyRow, place: int) -> Any:
+        """Return our value of a row's column."""
+        value, read = row[place], self.readers[place]
+        return value if value is None or read is None else read(value)
+
+    def read(self) -> Sequence[AnyRow]:
+        """Return the rows with our values."""
+        readers = [(place, read) for place, read in enumerate(self.readers) if read is not None]
+        return [_read_row(list(row), readers) for row in self.rows] if readers else self.rows
+
+
+@lru_cache(_KEPT)
+def _reader(type_: TypeEngine[Any], dialect: Dialect, code: int | None) -> Reader | None:
+    """Return what reads a column's values that are not null, the same for all statements that select it."""
+    return type_.reader(dialect) if isinstance(type_, Read) else type_.result_processor(dialect, code)
+
+
+def _read_row(row: list[Any], readers: Iterable[tuple[int, Reader]]) -> AnyRow:
+    for place, read in readers:
+        value = row[place]
+        if value is not None:
+            row[place] = read(value)
+    return row
 
 
 class Statement:
@@ -40,7 +82,7 @@ class Statement:
         self.text: str = compiled.string
         self._dialect = compiled.dialect
         self._types = [type_.dialect_impl(self._dialect) for type_ in types]
-        self._readers: list[tuple[int, Callable[[Any], Any]]] | None = None
+        self._readers: tuple[Reader | None, ...] | None = None
         parameters = [compiled.binds[name] for name in compiled.positiontup or ()]
         self._given = [
             (parameter.key, parameter.type.dialect_impl(self._dialect).bind_processor(self._dialect))
@@ -54,25 +96,14 @@ class Statement:
             values = {**self._constants, **values}
         return [values[name] if write is None else write(values[name]) for name, write in self._given]
 
-    def read(self, rows: Sequence[AnyRow], codes: Codes | None = None) -> Sequence[AnyRow]:
-        """Return the rows with the values that our types read from those of the driver."""
+    def result(self, rows: Sequence[AnyRow], codes: Codes | None = None) -> Result:
+        """Return what was found, of the driver's rows."""
         if self._readers is None:
-            self._readers = list(self._make_readers(codes))
-        if not self._readers:
-            return rows
-        return [self._read_row(list(row), self._readers) for row in rows]
-
-    def _make_readers(self, codes: Codes | None) -> Iterable[tuple[int, Callable[[Any], Any]]]:
-        for place, type_ in enumerate(self._types):
-            read = type_.result_processor(self._dialect, None if codes is None else codes[place])
-            if read is not None:
-                yield place, read
-
-    @staticmethod
-    def _read_row(row: list[Any], readers: Iterable[tuple[int, Callable[[Any], Any]]]) -> AnyRow:
-        for place, read in readers:
-            row[place] = read(row[place])
-        return row
+            self._readers = tuple(
+                _reader(type_, self._dialect, None if codes is None else codes[place])
+                for place, type_ in enumerate(self._types)
+            )
+        return Result(rows, self._readers)
 
 
 class Statements:

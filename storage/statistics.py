@@ -10,13 +10,13 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Double, Select, bindparam, case, cast, func, select
 
+from domain.codec import from_micros, to_micros
 from domain.model import MetricPoint, MetricSummary
 from domain.paging import TimeRange
 from storage.filters import Terms, Where, conditions, equals
 from storage.session import Session
 from storage.sql import Micros, one_of
 from storage.tables import metrics
-from storage.types import from_micros, to_micros
 
 _SHARE: Final = 2.0**-40
 """What is added up of each value, so that no sum of finite ones overflows; a power of two rounds nothing off."""

@@ -17,7 +17,7 @@ from domain.model import Principal
 from domain.ports import Clock
 from domain.store import Store
 from storage import database
-from storage.connections import Lease, Pool, SqliteLink, open_connection
+from storage.connections import Lease, Pool, SqliteLink, open_reader, open_writer
 from storage.errors import translated
 from storage.event_log import SqlEventWrites
 from storage.migrate import migrate
@@ -165,16 +165,10 @@ async def _open_sqlite(
         stack.enter_context(database.owned(path))
         await asyncio.to_thread(_prepare, path)
         writer = await stack.enter_async_context(
-            open_connection(
-                path, begin="BEGIN IMMEDIATE", pragmas=_writer_pragmas(settings), busy_timeout=settings.busy_timeout
-            )
+            open_writer(path, pragmas=_writer_pragmas(settings), busy_timeout=settings.busy_timeout)
         )
         readers = [
-            await stack.enter_async_context(
-                open_connection(
-                    path, begin="BEGIN", pragmas=("PRAGMA query_only = ON",), busy_timeout=settings.busy_timeout
-                )
-            )
+            await stack.enter_async_context(open_reader(path, busy_timeout=settings.busy_timeout))
             for _ in range(settings.readers)
         ]
         yield SqlStore(await _log_place(writer), writer, readers, clock, on_commit)
@@ -191,6 +185,7 @@ def _writer_pragmas(settings: SqliteSettings) -> tuple[str, ...]:
 
 
 async def _log_place(link: SqliteLink) -> _LogPlace:
-    ((log_id,),), heads = await link.fetch((link.statements(_LOG_ID), {}), (link.statements(_HEAD), {}))
+    ids, heads = await link.fetch((link.statements(_LOG_ID), {}), (link.statements(_HEAD), {}))
     await link.roll_back()
-    return _LogPlace(log_id, heads[0][0] if heads else 0)
+    ((log_id,),) = ids.rows
+    return _LogPlace(log_id, heads.rows[0][0] if heads.rows else 0)

@@ -8,20 +8,20 @@ from typing import Final
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from domain.model import Task
-from domain.paging import Direction, Page, PageRequest, TaskOrder, TaskOrderField
+from domain.paging import Direction, Fields, Page, PageRequest, TaskOrder, TaskOrderField
 from domain.store import TaskFilter
 from storage import arrivals
 from storage.artifacts import drop_content_of_task
 from storage.filters import Where
 from storage.keyset import Ordering
+from storage.lookups import by_id
 from storage.pages import ListCursors, Listing
 from storage.session import Session
 from storage.shapes import TASK
-from storage.sql import one_of, owned
+from storage.sql import owned
 from storage.statements import AnyRow
 from storage.tables import events, runs, task_labels, tasks
 
-_MANY: Final = select(*TASK.columns()).where(one_of(tasks.c.id, "ids"), owned(tasks.c.tenant))
 _LOCK: Final = (
     select(*TASK.columns())
     .where(tasks.c.id == bindparam("task_id"), owned(tasks.c.tenant))
@@ -59,10 +59,9 @@ class SqlTaskReads:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def many(self, ids: Collection[str], /) -> Mapping[str, Task]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Task]:
         """Return the tasks with these ids."""
-        rows = await self._session.rows(_MANY, ids=list(ids))
-        return {task.id: task for task in map(TASK.read, rows)}
+        return await by_id(self._session, TASK, ids, fields)
 
     async def page(self, request: PageRequest, filter_: TaskFilter, order: TaskOrder, /) -> Page[Task]:
         """Return a page of all tasks."""

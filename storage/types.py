@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeAlias, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 from sqlalchemy import JSON, TIMESTAMP, BigInteger, Dialect, Integer, SmallInteger, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from domain.codec import from_json, to_json
+from domain.codec import from_json, from_micros, to_json, to_micros
 from domain.model import JsonValue, LogLevel
 from storage.postgres_text import without_nul
 
@@ -27,8 +27,6 @@ Writer: TypeAlias = Callable[[Any], Any]
 
 POSTGRESQL: Final = "postgresql"
 _dump: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 Ordered: Final = Text().with_variant(Text(collation="C"), POSTGRESQL)
 """Text that sorts by code point, as SQLite's does; every id and name that lists are sorted by."""
@@ -40,21 +38,11 @@ Serial: Final = BigInteger().with_variant(Integer, "sqlite")
 """A key that the database counts; SQLite does so for a column of exactly this type only."""
 
 
-def to_micros(time: datetime) -> int:
-    """Return an aware time as microseconds since the epoch, exactly."""
-    return (time - _EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """Return the time that `to_micros` wrote, in UTC."""
-    return _EPOCH + timedelta(microseconds=micros)
-
-
 def _in_utc(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
-class _Read(TypeDecorator[T], Generic[T]):
+class Read(TypeDecorator[T], Generic[T]):
     """A type whose values one function reads from what the driver gives."""
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
@@ -70,7 +58,7 @@ class _Read(TypeDecorator[T], Generic[T]):
         raise NotImplementedError
 
 
-class UtcDateTime(_Read[datetime]):
+class UtcDateTime(Read[datetime]):
     """An aware time in UTC with microseconds: an integer on SQLite, which has no type for it, else timestamptz."""
 
     impl = BigInteger
@@ -90,7 +78,7 @@ class UtcDateTime(_Read[datetime]):
         return _in_utc if dialect.name == POSTGRESQL else from_micros
 
 
-class _JsonBased(_Read[T], Generic[T]):
+class _JsonBased(Read[T], Generic[T]):
     """A value kept as JSON, None as NULL; NaN and Infinity are refused with ValueError.
 
     It is read as it was written, to the order of keys and the kind of each number, which jsonb would not keep.
@@ -198,7 +186,7 @@ class Records(_JsonBased[tuple[T, ...]], Generic[T]):
         return tuple(from_json(self.cls, item) for item in data)
 
 
-class Word(_Read[E], Generic[E]):
+class Word(Read[E], Generic[E]):
     """A member of a string enum, as its value; new members need no migration."""
 
     cache_ok = True
@@ -216,7 +204,7 @@ class Word(_Read[E], Generic[E]):
         return {member.value: member for member in self.cls}.__getitem__
 
 
-class Severity(_Read[LogLevel]):
+class Severity(Read[LogLevel]):
     """A log level as a number, so that "from this level up" is a comparison."""
 
     impl = SmallInteger

@@ -1,8 +1,10 @@
 """Execution with compiled selections: what graphql-core does for each field again, done once for each selection.
 
-A selection of a type is compiled when it is first executed: its fields that are only read from an object become a list
-of plain functions, which make the answer's dict in one go. Fields with a resolver keep it. They are left open and
-filled in afterwards by graphql-core, or, where the field says which record it looks up, for all rows at once.
+A selection of a type is compiled when it is first executed: its fields that are only read from an object become one
+generated function, which makes the answer's dict in one go (`graph.execution.generated`). Fields with a resolver keep
+it. They are left open and filled in afterwards by graphql-core, or, where the field says which record it looks up, for
+all objects at once. Where a list is one of rows (`domain.rows`), its answers are made of the rows themselves: no record
+and no object of the schema is made for any of them.
 
 Whatever is not as expected (null where none may be, a value that doesn't fit its type, an exception) makes the compiled
 function give up, without effect; then graphql-core executes the same selection and says what is wrong. So answers and
@@ -13,27 +15,19 @@ nothing is left open below a place that may be null; such a place is itself fill
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from math import isfinite
-from typing import Any, Final, TypeAlias, cast
+from operator import attrgetter
+from typing import Any, Final, cast
 
 from graphql import (
     DirectiveNode,
     DocumentNode,
     GraphQLAbstractType,
-    GraphQLBoolean,
     GraphQLField,
-    GraphQLFloat,
-    GraphQLID,
     GraphQLIncludeDirective,
-    GraphQLInt,
-    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
     GraphQLSkipDirective,
-    GraphQLString,
     Undefined,
     VariableNode,
     Visitor,
@@ -46,70 +40,35 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.schema.schema_converter import CustomGraphQLEnumType
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import get_strawberry_type_cast
 from strawberry.types.field import StrawberryField
 
-from graph.marks import LOOKUP, READ, Lookup
+from domain.paging import Fields, Page
+from domain.rows import Rows, RowsByKey
+from graph.execution.calls import Call, compile_call
+from graph.execution.generated import build_of_objects, build_of_rows
+from graph.execution.parts import (
+    At,
+    Build,
+    Deferred,
+    Leaf,
+    Member,
+    Open,
+    Part,
+    Read,
+    UnexpectedError,
+    Wanted,
+    leaf,
+)
+from graph.marks import ATTRIBUTE, LISTED, LOOKUP, READ, Listed, Lookup
 
 _KEPT: Final = 200
 """Selections of a document; more only come from many combinations of `@skip` and `@include`."""
 
 _CONDITIONS: Final = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
-
-_INT_32: Final = range(-(2**31), 2**31)
-
-Read: TypeAlias = Callable[[Any], Any]
-Build: TypeAlias = "Callable[[Any, Path | None, list[_Open]], Any]"
-"""Makes an answer of a value at a path, and notes what is left open; without path if nothing below is."""
-
-
-class _UnexpectedError(Exception):
-    """A value is not as it is with plain data."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What a place of a type becomes.
-
-    Attributes:
-        build: Makes it.
-        is_open: Whether fields below are left open, so that paths are needed.
-    """
-
-    build: Build
-    is_open: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Deferred:
-    """A field that is filled in.
-
-    Attributes:
-        lookup: How to do so for many objects at once; None leaves it to graphql-core.
-        part: What becomes of a record that was looked up.
-    """
-
-    name: str
-    parent: GraphQLObjectType
-    details: FieldDetailsList
-    lookup: Lookup | None = None
-    part: _Part | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A field of an object that is not filled in yet."""
-
-    answer: dict[str, Any]
-    field: _Deferred
-    source: Any
-    parent_path: Path | None
-
-    @property
-    def path(self) -> Path:
-        return Path(self.parent_path, self.field.name, self.field.parent.name)
+_TYPENAME: Final = "__typename"
 
 
 class Plans:
@@ -121,9 +80,13 @@ class Plans:
 
     def __init__(self, tree: DocumentNode) -> None:
         self._conditions = _conditions(tree)
-        self._plans: dict[tuple[object, ...], _Part | None] = {}
+        self._plans: dict[tuple[object, ...], Part | None] = {}
+        self._calls: dict[tuple[object, ...], Call | None] = {}
 
-    def find(self, executor: CompilingExecutor, type_: GraphQLObjectType, details: FieldDetailsList) -> _Part | None:
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def find(self, executor: CompilingExecutor, type_: GraphQLObjectType, details: FieldDetailsList) -> Part | None:
         """Return what makes answers of objects of a type for a field's selections, None for what can't be compiled."""
         given = executor.variable_values.coerced
         # A name that is not given is no other than one that is null: both are errors in a condition.
@@ -131,10 +94,30 @@ class Plans:
         try:
             return self._plans[key]
         except KeyError:
-            plan = _Compiler(executor).selection(type_, details)
+            try:
+                plan = _Compiler(executor).selection(type_, details)
+            except Exception:  # a condition, perhaps, further below; graphql-core will say what is wrong, and where
+                plan = None
         if len(self._plans) < _KEPT:
             self._plans[key] = plan
         return plan
+
+    def call(self, schema: GraphQLSchema, type_: GraphQLObjectType, details: FieldDetailsList) -> Call | None:
+        """Return how a field's resolver is called, None if that is left to graphql-core."""
+        key = (type_.name, *(id(each.node) for each in details))
+        try:
+            return self._calls[key]
+        except KeyError:
+            call = self._compile_call(schema, type_, details)
+        if len(self._calls) < _KEPT:
+            self._calls[key] = call
+        return call
+
+    def _compile_call(self, schema: GraphQLSchema, type_: GraphQLObjectType, details: FieldDetailsList) -> Call | None:
+        field = schema.get_field(type_, details[0].node.name.value)
+        if field is None or any(each.fragment_variable_values for each in details):
+            return None
+        return compile_call(schema, field, [each.node for each in details])
 
 
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -148,6 +131,25 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **options)
         self._plans = plans
 
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: FieldDetailsList,
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        """Call a field's resolver with the arguments that were made for it before, or as graphql-core does."""
+        call = self._plans.call(self.schema, parent_type, field_details_list)
+        arguments = None if call is None else call.arguments(self.variable_values.coerced)
+        if call is None or arguments is None:
+            return super().execute_field(parent_type, source, field_details_list, path, position_context)
+        info = self.build_resolve_info(call.field, call.nodes, parent_type, path)
+        resolved = call.resolve(source, info, arguments)
+        return self.complete_awaitable_value(
+            call.field.type, field_details_list, info, path, resolved, position_context
+        )
+
     def collect_and_execute_subfields(
         self,
         return_type: GraphQLObjectType,
@@ -159,7 +161,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         """Make an object's answer by its plan, or as graphql-core does."""
         plan = self._plans.find(self, return_type, field_details_list)
         if plan is not None:
-            open_: list[_Open] = []
+            open_: list[Open | Wanted] = []
             try:
                 answer = plan.build(result, path, open_)
             except Exception:  # noqa: S110  # graphql-core will say what is wrong
@@ -168,63 +170,76 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
                 return self._fill(answer, open_) if open_ else answer
         return super().collect_and_execute_subfields(return_type, field_details_list, path, result, position_context)
 
-    def _fill(self, answer: Any, open_: Sequence[_Open]) -> Any:
+    def _fill(self, answer: Any, open_: Iterable[Open | Wanted]) -> Any:
         """Fill in what was left open; return the answer, or what makes it when it is awaited."""
-        lookups: dict[_Deferred, list[_Open]] = {}
-        awaited: list[tuple[_Open, Awaitable[Any]]] = []
+        lookups: dict[Deferred, list[Wanted]] = {}
+        awaited: list[tuple[dict[str, Any], str, Awaitable[Any]]] = []
         try:
             for each in open_:
-                if each.field.lookup is not None:
+                if isinstance(each, Wanted):
                     lookups.setdefault(each.field, []).append(each)
+                    continue
+                value = self._execute(each.field, each.source, each.at)
+                if self.is_awaitable(value):
+                    awaited.append((each.answer, each.field.name, value))
                 else:
-                    value = self._execute(each)
-                    if self.is_awaitable(value):
-                        awaited.append((each, value))
-                    else:
-                        each.answer[each.field.name] = value
+                    each.answer[each.field.name] = value
         except Exception:
-            self.settle_in_background([value for _, value in awaited])
+            self.settle_in_background([value for *_, value in awaited])
             raise
         if not awaited and not lookups:
             return answer
-        work = [self._look_up(field, places) for field, places in lookups.items()]
+        work = [self._look_up(field, wanted) for field, wanted in lookups.items()]
 
         async def filled() -> Any:
-            values = await gather_with_cancel(*(value for _, value in awaited), *work)
-            for (each, _), value in zip(awaited, values, strict=False):
-                each.answer[each.field.name] = value
+            if not awaited and len(work) == 1:
+                await work[0]
+                return answer
+            values = await gather_with_cancel(*(value for *_, value in awaited), *work)
+            for (place, name, _), value in zip(awaited, values, strict=False):
+                place[name] = value
             return answer
 
         return filled()
 
-    def _execute(self, each: _Open) -> Any:
+    def _execute(self, field: Deferred, source: Any, at: Path | None) -> Any:
         """Execute a field as graphql-core does."""
-        field = each.field
-        value = self.execute_field(field.parent, each.source, field.details, each.path, None)
+        path = Path(at, field.name, field.parent.name)
+        value = self.execute_field(field.parent, source, field.details, path, None)
         assert value is not Undefined, "the document was validated"
         return value
 
-    async def _look_up(self, field: _Deferred, places: Sequence[_Open]) -> None:
+    async def _look_up(self, field: Deferred, wanted: Sequence[Wanted]) -> None:
         """Fill in a field of many objects; what does not work out is left to graphql-core, which asks again."""
         lookup, part = field.lookup, field.part
         assert lookup is not None
         assert part is not None
+        answers: dict[str | None, Any] = {}
         try:
-            keys = [lookup.key(each.source) for each in places]
-            records = await lookup.load(self.context_value, [key for key in keys if key is not None])
+            keys = list(dict.fromkeys(key for each in wanted for key in each.keys if key is not None))
+            if lookup.is_null_without and not is_non_null_type(field.type):
+                answers = dict.fromkeys((None, *keys))
+            records = await lookup.load(self.context_value, keys, part.fields)
+            answers |= _answers(part, lookup, records, keys)
         except Exception:
-            keys, records = [], {}
-        left: list[_Open] = []
-        for each, key in zip(places, keys or [None] * len(places), strict=True):
-            try:
-                record = records.get(key) if key is not None else None
-                shown = None if record is None else lookup.show(record)
-                each.answer[field.name] = part.build(shown, None, [])
-            except Exception:
-                left.append(each)
-        for each in left:
-            value = self._execute(each)
-            each.answer[field.name] = await value if self.is_awaitable(value) else value
+            answers.clear()
+        for each in wanted:
+            for number, (answer, key) in enumerate(zip(each.answers, each.keys, strict=True)):
+                if key in answers:
+                    answer[field.name] = answers[key]
+                else:
+                    value = self._execute(field, each.source(number), each.at(number))
+                    answer[field.name] = await value if self.is_awaitable(value) else value
+
+
+def _answers(part: Part, lookup: Lookup, records: Mapping[str, Any], keys: Sequence[str]) -> dict[str | None, Any]:
+    """Make answers of the records that were found; those who share a record share its answer."""
+    if type(records) is RowsByKey and part.of_rows is not None:
+        build = part.of_rows(records.layout, lookup.show)
+        if build is not None:
+            found = [key for key in keys if key in records.rows]
+            return dict(zip(found, build([records.rows[key] for key in found], _nowhere, []), strict=True))
+    return {key: part.build(lookup.show(records[key]), None, []) for key in keys if key in records}
 
 
 class _Compiler:
@@ -234,93 +249,113 @@ class _Compiler:
         self._executor = executor
         self._schema: GraphQLSchema = executor.schema
 
-    def selection(self, type_: GraphQLObjectType, details: FieldDetailsList) -> _Part | None:
+    def selection(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Part | None:
         """Compile what is selected below a field, for objects of a type."""
         collected = self._executor.collect_subfields(type_, details)
         definition = _definition(type_)
         if definition is None or definition.is_type_of is not None or collected.new_defer_usages:
             return None
-        return self._object(type_, collected.grouped_field_set)
+        return self._object(type_, definition.origin, collected.grouped_field_set)
 
-    def _object(self, type_: GraphQLObjectType, group: GroupedFieldSet) -> _Part:
-        fields = [(name, *self._field(type_, name, details)) for name, details in group.items()]
-        is_of_type = cast("Callable[[Any, None], bool] | None", type_.is_type_of)
-        leaves = [(name, read, part) for name, read, part in fields if not isinstance(part, (_Part, _Deferred))]
+    def _object(self, type_: GraphQLObjectType, origin: type, group: GroupedFieldSet) -> Part:
+        members = [self._member(type_, name, details) for name, details in group.items()]
+        return Part(
+            build_of_objects(type_, origin, members),
+            is_open=any(_is_open(each.part) for each in members),
+            fields=_fields(members),
+            of_rows=build_of_rows(type_, members),
+        )
 
-        def build_flat(source: Any, _path: Path | None, _open: list[_Open]) -> Any:
-            if source is None or (is_of_type is not None and not is_of_type(source, None)):
-                raise _UnexpectedError
-            return {name: complete(read(source)) for name, read, complete in leaves}
-
-        def build(source: Any, path: Path | None, open_: list[_Open]) -> Any:
-            if source is None or (is_of_type is not None and not is_of_type(source, None)):
-                raise _UnexpectedError
-            answer: dict[str, Any] = {}
-            for name, read, part in fields:
-                if isinstance(part, _Deferred):
-                    answer[name] = None
-                    open_.append(_Open(answer, part, source, path))
-                elif isinstance(part, _Part):
-                    below = Path(path, name, type_.name) if part.is_open else None
-                    answer[name] = part.build(read(source), below, open_)
-                else:
-                    answer[name] = part(read(source))
-            return answer
-
-        if len(leaves) == len(fields):
-            return _Part(build_flat)
-        return _Part(build, is_open=any(isinstance(part, _Deferred) or _is_open(part) for *_, part in fields))
-
-    def _field(
-        self, type_: GraphQLObjectType, name: str, details: FieldDetailsList
-    ) -> tuple[Read, Read | _Part | _Deferred]:
-        """Return how a field is read, and what becomes of that: a function for a leaf."""
+    def _member(self, type_: GraphQLObjectType, name: str, details: FieldDetailsList) -> Member:
+        """Return how a field is read, and what becomes of that."""
         node = details[0].node
-        if node.name.value == "__typename":
-            return _itself, lambda _: type_.name
+        if node.name.value == _TYPENAME:
+            return Member(name, Leaf.constant(type_.name))
         field = self._schema.get_field(type_, node.name.value)
         assert field is not None, "the document was validated"
-        if (read := _read(field)) is None or any(each.fragment_variable_values for each in details):
-            return _itself, self._deferred(type_, name, field, details)
-        part = self._value(field.type, details)
-        if part is None:
-            return _itself, _Deferred(name, type_, details)
-        return read, part
+        metadata = _metadata(field)
+        if (read := _read(field, metadata)) is None or any(each.fragment_variable_values for each in details):
+            return Member(name, self._deferred(type_, name, field, metadata, details))
+        listed = metadata.get(LISTED)
+        part = self._listed(field.type, listed, details) if isinstance(listed, Listed) else None
+        if part is not None:
+            return Member(name, part, _page)
+        value = self._value(field.type, details)
+        if value is None:
+            return Member(name, Deferred(name, type_, field.type, details))
+        return Member(name, value, read, metadata.get(ATTRIBUTE))
 
     def _deferred(
-        self, type_: GraphQLObjectType, name: str, field: GraphQLField, details: FieldDetailsList
-    ) -> _Deferred:
-        definition = _strawberry(field)
-        lookup = None if definition is None else definition.metadata.get(LOOKUP)
+        self,
+        type_: GraphQLObjectType,
+        name: str,
+        field: GraphQLField,
+        metadata: Mapping[object, Any],
+        details: FieldDetailsList,
+    ) -> Deferred:
+        lookup = metadata.get(LOOKUP)
         if isinstance(lookup, Lookup):
             part = self._value(field.type, details)
-            if isinstance(part, _Part) and not part.is_open:
-                return _Deferred(name, type_, details, lookup, part)
-        return _Deferred(name, type_, details)
+            if isinstance(part, Part) and not part.is_open:
+                return Deferred(name, type_, field.type, details, lookup, part)
+        return Deferred(name, type_, field.type, details)
 
-    def _value(self, type_: GraphQLOutputType, details: FieldDetailsList) -> Read | _Part | None:
-        """Compile a place; a function makes a leaf, and None says that it is graphql-core's."""
+    def _listed(self, type_: GraphQLOutputType, listed: Listed, details: FieldDetailsList) -> Part | None:
+        """Compile a list of all that a page holds, to be made of the page; None if that makes no difference."""
+        if not is_non_null_type(type_) or not is_list_type(type_.of_type):
+            return None
+        item = type_.of_type.of_type
+        if not is_non_null_type(item) or not isinstance(item.of_type, GraphQLObjectType):
+            return None
+        if listed.edge is not None:
+            return self._edges(item.of_type, listed.show, details)
+        node = self.selection(item.of_type, details)
+        if node is None:
+            return None
+        build = _nodes(node, listed.show)
+        return Part(lambda page, path, open_: build(page, _in_list(path), open_), node.is_open)
+
+    def _edges(self, type_: GraphQLObjectType, show: Read, details: FieldDetailsList) -> Part | None:
+        """Compile edges, which have a node, a cursor and nothing else, column by column."""
+        group = self._executor.collect_subfields(type_, details).grouped_field_set
+        members = [self._member(type_, name, below) for name, below in group.items()]
+        if any(isinstance(member.part, Deferred) for member in members):
+            return None
+        nodes = {member.name: _nodes(member.part, show) for member in members if isinstance(member.part, Part)}
+
+        def column(member: Member, page: Page[Any], path: Path | None, open_: list[Open | Wanted]) -> Sequence[Any]:
+            if member.name in nodes:
+                return nodes[member.name](page, _in_edges(path, member.name, type_.name), open_)
+            assert isinstance(member.part, Leaf)
+            return page.cursors if member.part.text is None else [member.part.text] * len(page.items)
+
+        def build(page: Page[Any], path: Path | None, open_: list[Open | Wanted]) -> Any:
+            columns = [column(member, page, path, open_) for member in members]
+            return [dict(zip(group, row, strict=True)) for row in zip(*columns, strict=True)]
+
+        return Part(build, is_open=any(_is_open(member.part) for member in members))
+
+    def _value(self, type_: GraphQLOutputType, details: FieldDetailsList) -> Leaf | Part | None:
+        """Compile a place; None says that it is graphql-core's."""
         if is_non_null_type(type_):
             return self._present(type_.of_type, details)
         part = self._present(type_, details)
         if part is None or _is_open(part):
             return None  # an error below ends here, which only graphql-core knows how to do
-        if isinstance(part, _Part):
-            return _Part(_optional_part(part.build))
-        return _optional(part)
+        return part.optional()
 
-    def _present(self, type_: GraphQLOutputType, details: FieldDetailsList) -> Read | _Part | None:
+    def _present(self, type_: GraphQLOutputType, details: FieldDetailsList) -> Leaf | Part | None:
         """Compile a place that is not null; what is made refuses null."""
         if is_list_type(type_):
             item = self._value(type_.of_type, details)
             return None if item is None else _list(item)
         if is_leaf_type(type_):
-            return _leaf(type_, self._executor.is_awaitable)
+            return leaf(type_, self._executor.is_awaitable)
         if is_abstract_type(type_):
             return self._abstract(type_, details)
         return self.selection(cast("GraphQLObjectType", type_), details)
 
-    def _abstract(self, type_: GraphQLAbstractType, details: FieldDetailsList) -> _Part | None:
+    def _abstract(self, type_: GraphQLAbstractType, details: FieldDetailsList) -> Part | None:
         definition = _definition(type_)
         if definition is None or definition.resolve_type is not None:
             return None
@@ -333,22 +368,52 @@ class _Compiler:
             parts[origin.origin] = part.build
             is_open = is_open or part.is_open
 
-        def build(value: Any, path: Path | None, open_: list[_Open]) -> Any:
+        def build(value: Any, path: Path | None, open_: list[Open | Wanted]) -> Any:
             if get_strawberry_type_cast(value) is not None:
-                raise _UnexpectedError
+                raise UnexpectedError
             return parts[type(value)](value, path, open_)
 
-        return _Part(build, is_open)
+        return Part(build, is_open)
 
 
-def _list(item: Read | _Part) -> _Part:
-    if not isinstance(item, _Part):
-        complete = item
-        return _Part(lambda values, _path, _open: [complete(value) for value in _listed(values)])
+_page: Final = attrgetter("record")
+"""Reads the page that a connection shows."""
+
+
+def _nodes(part: Part, show: Read) -> Callable[[Page[Any], At, list[Open | Wanted]], list[Any]]:
+    """Return what makes the answers of a page's records, which a function shows."""
+
+    def build(page: Page[Any], at: At, open_: list[Open | Wanted]) -> list[Any]:
+        records = page.items
+        if type(records) is Rows and part.of_rows is not None:
+            made = part.of_rows(records.layout, show)
+            if made is not None:
+                return made(records.rows, at, open_)
+        return [part.build(show(record), at(number), open_) for number, record in enumerate(records)]
+
+    return build
+
+
+def _nowhere(_number: int) -> None:
+    """Make no path: nothing is left open."""
+
+
+def _in_list(path: Path | None) -> At:
+    return lambda number: Path(path, number, None)
+
+
+def _in_edges(path: Path | None, name: str, type_name: str) -> At:
+    return lambda number: Path(Path(path, number, None), name, type_name)
+
+
+def _list(item: Leaf | Part) -> Part:
+    if isinstance(item, Leaf):
+        complete = item.complete
+        return Part(lambda values, _path, _open: [complete(value) for value in _listed(values)])
     build = item.build
     if not item.is_open:
-        return _Part(lambda values, _path, open_: [build(value, None, open_) for value in _listed(values)])
-    return _Part(
+        return Part(lambda values, _path, open_: [build(value, None, open_) for value in _listed(values)])
+    return Part(
         lambda values, path, open_: [
             build(value, Path(path, number, None), open_) for number, value in enumerate(_listed(values))
         ],
@@ -359,78 +424,50 @@ def _list(item: Read | _Part) -> _Part:
 def _listed(values: Any) -> list[Any] | tuple[Any, ...]:
     if isinstance(values, (list, tuple)):
         return values
-    raise _UnexpectedError
+    raise UnexpectedError
 
 
-def _leaf(type_: GraphQLLeafType, is_awaitable: Callable[[Any], bool]) -> Read:
-    """Return what serializes values of a type; for those that nearly all values have, by a shorter way."""
-    coerce = type_.coerce_output_value
-
-    def anything(value: Any) -> Any:
-        if value is None or isinstance(value, Exception) or is_awaitable(value):
-            raise _UnexpectedError
-        coerced = coerce(value)
-        if coerced is None or coerced is Undefined:
-            raise _UnexpectedError
-        return coerced
-
-    if type_ is GraphQLString or type_ is GraphQLID:
-        return lambda value: value if type(value) is str else anything(value)
-    if type_ is GraphQLInt:
-        return lambda value: value if type(value) is int and value in _INT_32 else anything(value)
-    if type_ is GraphQLFloat:
-        return lambda value: value if type(value) is float and isfinite(value) else anything(value)
-    if type_ is GraphQLBoolean:
-        return lambda value: value if type(value) is bool else anything(value)
-    if isinstance(type_, CustomGraphQLEnumType):
-        members: object = type_.wrapped_cls
-        names = _names(type_)
-        return lambda value: names[value] if type(value) is members else anything(value)
-    return anything
+def _is_open(part: Leaf | Part | Deferred) -> bool:
+    return isinstance(part, Deferred) or (isinstance(part, Part) and part.is_open)
 
 
-@cache
-def _names(enum: CustomGraphQLEnumType) -> Mapping[Any, str]:
-    members: Iterable[Any] = enum.wrapped_cls
-    return {member: enum.coerce_output_value(member) for member in members}
+def _fields(members: Iterable[Member]) -> Fields:
+    """Return what is read of an object's record; None if one does not say what it reads."""
+    found: set[str] = set()
+    for member in members:
+        match member.part:
+            case Leaf(text=str()):
+                pass
+            case Deferred(lookup=Lookup() as lookup):
+                found.add(lookup.key)
+            case _ if member.attribute is not None:
+                found.add(member.attribute.field)
+            case _:
+                return None
+    return frozenset(found)
 
 
-def _optional(complete: Read) -> Read:
-    return lambda value: None if value is None else complete(value)
-
-
-def _optional_part(build: Build) -> Build:
-    return lambda value, path, open_: None if value is None else build(value, path, open_)
-
-
-def _is_open(part: Read | _Part | _Deferred) -> bool:
-    return isinstance(part, _Part) and part.is_open
-
-
-def _itself(source: Any) -> Any:
-    return source
-
-
-def _read(field: GraphQLField) -> Read | None:
+def _read(field: GraphQLField, metadata: Mapping[object, Any]) -> Read | None:
     """Return what reads a field that has no resolver, arguments, extensions or permissions."""
     definition = _strawberry(field)
     if definition is None or field.args or not definition.is_basic_field:
         return None
-    read: Read | None = definition.metadata.get(READ)
-    return _attribute(definition.python_name) if read is None else read
+    read: Read | None = metadata.get(READ)
+    return attrgetter(definition.python_name) if read is None else read
 
 
-def _attribute(name: str) -> Read:
-    return lambda source: getattr(source, name)
+def _metadata(field: GraphQLField) -> Mapping[object, Any]:
+    definition = _strawberry(field)
+    return {} if definition is None else definition.metadata
 
 
 def _strawberry(field: GraphQLField) -> StrawberryField | None:
-    definition = field.extensions.get("strawberry-definition")
+    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     return definition if isinstance(definition, StrawberryField) else None
 
 
 def _definition(type_: GraphQLObjectType | GraphQLAbstractType) -> StrawberryObjectDefinition | None:
-    definition = type_.extensions.get("strawberry-definition")
+    definition = type_.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     return definition if isinstance(definition, StrawberryObjectDefinition) else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Annotated, Any, Self, TypeAlias, TypeVar
 
 import strawberry
@@ -10,12 +10,10 @@ import strawberry
 from domain.paging import DEFAULT_PAGE, MAX_PAGE, Page, PageRequest
 from graph.context import Info
 from graph.domain_errors import translated
-from graph.selection import selects
-from graph.types.fields import attribute
+from graph.selection import look_ahead
+from graph.types.fields import attribute, computed
 
-R = TypeVar("R")
 N = TypeVar("N")
-E = TypeVar("E")
 
 First: TypeAlias = Annotated[
     int | None, strawberry.argument(description="How many from the beginning, or after `after`: 1..100, default 10.")
@@ -35,6 +33,14 @@ NODES = "The items alone."
 EDGES = "The items with their cursors."
 
 
+def _first(cursors: Sequence[str]) -> str | None:
+    return cursors[0] if cursors else None
+
+
+def _last(cursors: Sequence[str]) -> str | None:
+    return cursors[-1] if cursors else None
+
+
 @strawberry.type(
     description=(
         "What is around a page. hasNextPage and hasPreviousPage are exact. Cursors are opaque, stable under inserts "
@@ -45,10 +51,10 @@ class PageInfo:
     """What is around a page."""
 
     record: strawberry.Private[Page[Any]]
-    has_next_page: bool = attribute("Whether the list goes on after the page.", lambda page: page.has_next)
-    has_previous_page: bool = attribute("Whether something comes before the page.", lambda page: page.has_previous)
-    start_cursor: str | None = attribute("Cursor of the first item.", lambda page: next(iter(page.cursors), None))
-    end_cursor: str | None = attribute("Cursor of the last item.", lambda page: next(reversed(page.cursors), None))
+    has_next_page: bool = attribute("Whether the list goes on after the page.", "has_next")
+    has_previous_page: bool = attribute("Whether something comes before the page.", "has_previous")
+    start_cursor: str | None = attribute("Cursor of the first item.", "cursors", _first)
+    end_cursor: str | None = attribute("Cursor of the last item.", "cursors", _last)
 
     @classmethod
     def from_domain(cls, page: Page[Any]) -> Self:
@@ -61,7 +67,7 @@ class Connection:
     """Base of the connections; made from a page of records."""
 
     record: strawberry.Private[Page[Any]]
-    page_info: PageInfo = attribute("What is around the page.", PageInfo.from_domain)
+    page_info: PageInfo = computed("What is around the page.", lambda page: PageInfo.from_domain(page.record))
 
     @classmethod
     def from_domain(cls, page: Page[Any]) -> Self:
@@ -73,19 +79,7 @@ class Connection:
 class CountedConnection(Connection):
     """Base of the connections that can tell how long their list is."""
 
-    total_count: int = attribute("Length of the whole list; counted only when selected.", lambda page: page.total)
-
-
-def nodes_of(show: Callable[[R], N]) -> Callable[[Page[R]], list[N]]:
-    """Return a function that shows a page's items."""
-    return lambda page: [show(item) for item in page.items]
-
-
-def edges_of(edge: Callable[..., E], show: Callable[[R], N]) -> Callable[[Page[R]], list[E]]:
-    """Return a function that shows a page's items with their cursors."""
-    return lambda page: [
-        edge(cursor=cursor, node=show(item)) for cursor, item in zip(page.cursors, page.items, strict=True)
-    ]
+    total_count: int = attribute("Length of the whole list; counted only when selected.", "total")
 
 
 def page_request(
@@ -98,18 +92,20 @@ def page_request(
     default: int = DEFAULT_PAGE,
     maximum: int = MAX_PAGE,
 ) -> PageRequest:
-    """Make a request of a connection's arguments; the list is counted when `totalCount` is selected.
+    """Make a request of a connection's arguments; what is not selected is not counted and not read.
 
     Raises:
         graph.errors.RequestError: BAD_USER_INPUT for sizes that contradict each other or are out of range.
     """
+    seen = look_ahead(info)
     with translated():
         return PageRequest.parse(
             given(first),
             given(after),
             given(last),
             given(before),
-            count=selects(info, "totalCount"),
+            count=seen.count,
+            fields=seen.fields,
             default=default,
             maximum=maximum,
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
-from operator import attrgetter
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Self, TypeAlias
 
@@ -20,6 +19,7 @@ from domain.events import EventType
 from domain.model import RunStatus, StepStatus
 from domain.paging import Page, encode_event_cursor
 from graph.context import Info
+from graph.loaders import Loaders
 from graph.types.artifacts import Artifact
 from graph.types.connections import CURSOR, EDGES, NODES, Connection
 from graph.types.fields import attribute, computed, looked_up
@@ -69,8 +69,8 @@ class Event:
     task_id: strawberry.ID = attribute("The task.")
     task: Node | None = looked_up(
         "The task as it is now; null when it is deleted.",
-        attrgetter("record.task_id"),
-        attrgetter("tasks"),
+        "task_id",
+        Loaders.tasks,
         Node.of,
         graphql_type=TASK | None,
     )
@@ -103,8 +103,8 @@ class RunEvent(Event):
     run_id: strawberry.ID = attribute("The run.")
     run: Node | None = looked_up(
         "The run as it is now; null when it is deleted.",
-        attrgetter("record.run_id"),
-        attrgetter("all_runs"),
+        "run_id",
+        Loaders.all_runs,
         Node.of,
         graphql_type=RUN | None,
     )

@@ -12,7 +12,7 @@ from domain import model
 from domain.model import LogLevel
 from domain.paging import Page, log_cursor
 from graph.types.connections import CURSOR, EDGES, NODES, Connection
-from graph.types.fields import attribute
+from graph.types.fields import attribute, computed
 
 
 @strawberry.type(description="A line of a run's log.")
@@ -48,10 +48,10 @@ def _lines_of(page: Page[model.LogLine]) -> list[LogLine]:
 class LogConnection(Connection):
     """A page of a run's log."""
 
-    edges: list[LogEdge] = attribute(
-        EDGES, lambda page: [LogEdge(cursor=line.cursor, node=line) for line in _lines_of(page)]
+    edges: list[LogEdge] = computed(
+        EDGES, lambda page: [LogEdge(cursor=line.cursor, node=line) for line in _lines_of(page.record)]
     )
-    nodes: list[LogLine] = attribute(NODES, _lines_of)
+    nodes: list[LogLine] = computed(NODES, lambda page: _lines_of(page.record))
 
 
 def lines_of_run(run_id: str, lines: Sequence[model.LogLine]) -> list[LogLine]:

@@ -12,8 +12,8 @@ from domain import model
 from domain.errors import InvalidArgumentError
 from domain.model import MetricType
 from graph.domain_errors import translated
-from graph.types.connections import CURSOR, EDGES, NODES, CountedConnection, edges_of, nodes_of
-from graph.types.fields import attribute
+from graph.types.connections import CURSOR, EDGES, NODES, CountedConnection
+from graph.types.fields import attribute, edges_of, nodes_of
 from graph.types.filters import DateTimeRange, MetricFilter
 from graph.types.node import Node
 from graph.types.scalars import JSON
@@ -46,7 +46,7 @@ class Metric(Node, shows=model.Metric):
     type: MetricType = attribute("What the value measures.")
     value: float = attribute("The measured value.")
     unit: str | None = attribute("Such as ms.")
-    labels: JSON = attribute("An object of strings.", lambda metric: dict(metric.labels))
+    labels: JSON = attribute("An object of strings.", show=dict)
     timestamp: datetime = attribute("When it was measured.")
 
     @classmethod
@@ -67,8 +67,8 @@ class MetricEdge:
 class MetricConnection(CountedConnection):
     """A page of samples."""
 
-    edges: list[MetricEdge] = attribute(EDGES, edges_of(MetricEdge, Metric.from_domain))
-    nodes: list[Metric] = attribute(NODES, nodes_of(Metric.from_domain))
+    edges: list[MetricEdge] = edges_of(EDGES, MetricEdge, Metric.from_domain)
+    nodes: list[Metric] = nodes_of(NODES, Metric.from_domain)
 
 
 @strawberry.type(description="All samples of one metric's name, in numbers.")

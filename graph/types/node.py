@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, TypeAlias
+from functools import cache
+from typing import Any, ClassVar, Final, TypeAlias
 
 import strawberry
 from strawberry.types.lazy_type import LazyType
@@ -22,7 +23,6 @@ class Node:
     """Base of the types that `node` can find; each names the record that it shows."""
 
     shows: ClassVar[type[NodeRecord]]
-    _types: ClassVar[dict[type[NodeRecord], type[Node]]] = {}
 
     record: strawberry.Private[NodeRecord]
     id: strawberry.ID = attribute("Opaque, globally unique, stable.")
@@ -30,9 +30,16 @@ class Node:
     def __init_subclass__(cls, *, shows: type[NodeRecord] | None = None) -> None:
         super().__init_subclass__()
         if shows is not None:
-            Node._types[shows] = cls
+            cls.shows = shows
 
     @staticmethod
     def of(record: NodeRecord) -> Node:
         """Return a record as its own type."""
-        return Node._types[type(record)](record=record)
+        kind: Any = type(record)  # mypy takes no class for hashable
+        return _type_of(kind)(record=record)
+
+
+@cache
+def _type_of(record: Any) -> type[Node]:
+    """Return the type that shows a class of records, whatever way they are kept."""
+    return next(type_ for type_ in Node.__subclasses__() if issubclass(record, type_.shows))

@@ -66,11 +66,11 @@ class Plan:
     complexity: str | None = attribute("XS, S, M, L or XL, as the team judged it.")
     steps: list[PlanStep] = attribute(
         "In the order in which they are done.",
-        lambda plan: [PlanStep.from_domain(step) for step in plan.steps],
+        show=lambda steps: [PlanStep.from_domain(step) for step in steps],
     )
     changes: list[PlanChange] = attribute(
         "What changed from the version before.",
-        lambda plan: [PlanChange.from_domain(change) for change in plan.changes],
+        show=lambda changes: [PlanChange.from_domain(change) for change in changes],
     )
     feedback: str | None = attribute("The feedback that this version answers.")
     created_by: str = attribute("The team.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from operator import attrgetter
 from typing import Annotated, Self, TypeAlias
 
 import strawberry
@@ -16,6 +15,7 @@ from domain.paging import DEFAULT_LOG_PAGE, MAX_LOG_PAGE
 from domain.store import LogFilter
 from graph.context import Info
 from graph.errors import ErrorCode, RequestError
+from graph.loaders import Loaders
 from graph.marks import OF_CALLER
 from graph.types import metrics
 from graph.types.artifacts import Artifact
@@ -28,13 +28,11 @@ from graph.types.connections import (
     CountedConnection,
     First,
     Last,
-    edges_of,
     given,
-    nodes_of,
     page_request,
 )
 from graph.types.events import EVENT_CURSOR, EventConnection, Types, event_cursor
-from graph.types.fields import attribute, looked_up
+from graph.types.fields import attribute, edges_of, looked_up, nodes_of
 from graph.types.filters import RunFilter, RunOrder, any_of, metric_filter, time_range
 from graph.types.logs import LogConnection
 from graph.types.metrics import MaxPoints, MetricConnection, MetricPoint, MetricSummary, Name, Names, Over
@@ -153,9 +151,7 @@ class Run(Node, shows=model.Run):
 
     record: strawberry.Private[model.Run]
     number: int = attribute("1, 2, 3 ... within the task.")
-    task: Node = looked_up(
-        "The task.", attrgetter("record.task_id"), attrgetter("tasks"), Node.of, graphql_type=TASK, missing=_no_task
-    )
+    task: Node = looked_up("The task.", "task_id", Loaders.tasks, Node.of, graphql_type=TASK, missing=_no_task)
     task_id: strawberry.ID = attribute("The task's id.")
     status: RunStatus = attribute("Where it stands.")
     allowed_actions: list[RunAction] = strawberry.field(
@@ -169,8 +165,8 @@ class Run(Node, shows=model.Run):
     priority: int = attribute("Among runs that wait for a worker the higher goes first; -100..100, default 0.")
     plan: Plan | None = looked_up(
         "The newest version of the plan; null before the first is ready.",
-        attrgetter("record.id"),
-        attrgetter("current_plans"),
+        "id",
+        Loaders.current_plans,
         Plan.from_domain,
         graphql_type=Plan | None,
     )
@@ -185,13 +181,11 @@ class Run(Node, shows=model.Run):
     progress: float | None = attribute("0..1; null before execution.")
     current_step: str | None = attribute("Key of the step that was started last and is not done.")
     results: JSON | None = attribute("What the run led to.")
-    failure: RunFailure | None = attribute(
-        "Why it failed.", lambda run: RunFailure.from_domain(run.failure) if run.failure else None
-    )
+    failure: RunFailure | None = attribute("Why it failed.", show=RunFailure.from_domain)
     retry_of: Node | None = looked_up(
         "The run that this one retries; null when it is deleted.",
-        attrgetter("record.retry_of"),
-        attrgetter("all_runs"),
+        "retry_of",
+        Loaders.all_runs,
         Node.of,
         graphql_type=RUN | None,
     )
@@ -211,7 +205,7 @@ class Run(Node, shows=model.Run):
         resolver=_logs, description="The run's log, oldest first. first defaults to 200 and is at most 1000."
     )
     artifacts: list[Artifact] = strawberry.field(resolver=_artifacts, description="Files of the run, oldest first.")
-    usage: Usage = attribute("What its team spent so far.", lambda run: Usage.from_domain(run.usage))
+    usage: Usage = attribute("What its team spent so far.", show=Usage.from_domain)
     events: EventConnection = strawberry.field(resolver=_events, description="The run's events, oldest first.")
     event_cursor: str = strawberry.field(resolver=event_cursor, description=EVENT_CURSOR)
 
@@ -233,5 +227,5 @@ class RunEdge:
 class RunConnection(CountedConnection):
     """A page of runs."""
 
-    edges: list[RunEdge] = attribute(EDGES, edges_of(RunEdge, Run.from_domain))
-    nodes: list[Run] = attribute(NODES, nodes_of(Run.from_domain))
+    edges: list[RunEdge] = edges_of(EDGES, RunEdge, Run.from_domain)
+    nodes: list[Run] = nodes_of(NODES, Run.from_domain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NewType
 
@@ -12,7 +12,7 @@ import strawberry
 from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition
 
-from domain.codec import format_time
+from domain.codec import format_micros, format_time, from_micros
 from domain.model import JsonValue
 
 if TYPE_CHECKING:
@@ -120,3 +120,6 @@ SCALARS: Final[Mapping[object, ScalarDefinition]] = {
     ),
 }
 """What a Python type in an annotation stands for."""
+
+SHORT_WAYS: Final[Mapping[tuple[object, object], Callable[[Any], str]]] = {(from_micros, print_time): format_micros}
+"""What makes the same as a column's reader and then a scalar's serializer, without what lies between them."""

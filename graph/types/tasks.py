@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from operator import attrgetter
 from typing import Annotated, Self, TypeAlias
 
 import strawberry
@@ -12,6 +11,7 @@ from strawberry import UNSET
 from domain import model
 from domain.model import ApprovalTimeoutPolicy, ConcurrencyPolicy, TaskStatus
 from graph.context import Info
+from graph.loaders import Loaders
 from graph.types import metrics, runs
 from graph.types.connections import (
     CURSOR,
@@ -22,13 +22,11 @@ from graph.types.connections import (
     CountedConnection,
     First,
     Last,
-    edges_of,
     given,
-    nodes_of,
     page_request,
 )
 from graph.types.events import EVENT_CURSOR, EventConnection, Types, event_cursor
-from graph.types.fields import attribute, looked_up
+from graph.types.fields import attribute, edges_of, looked_up, nodes_of
 from graph.types.filters import TaskFilter, TaskOrder, any_of, run_filter, run_order, time_range
 from graph.types.metrics import MaxPoints, MetricPoint, MetricSummary, Name, Names, Over
 from graph.types.node import Node
@@ -107,19 +105,19 @@ class Task(Node, shows=model.Task):
     team: str = attribute("Which team plans and executes its runs, one of the names in `teams`.")
     config: JSON = attribute("What the team needs to know: its own settings, validated by the team.")
     labels: list[str] = attribute("For finding it again.")
-    max_rounds: int = attribute("Rounds that a team may work, 1..100, default 5.", attrgetter("settings.max_rounds"))
+    max_rounds: int = attribute("Rounds that a team may work, 1..100, default 5.", "settings.max_rounds")
     max_revision_rounds: int = attribute(
-        "How often feedback may send a plan back, 0..50, default 2.", attrgetter("settings.max_revision_rounds")
+        "How often feedback may send a plan back, 0..50, default 2.", "settings.max_revision_rounds"
     )
     memory_size: int = attribute(
-        "How many messages a team keeps in memory, 1..1000, default 50.", attrgetter("settings.memory_size")
+        "How many messages a team keeps in memory, 1..1000, default 50.", "settings.memory_size"
     )
     approval_timeout: int | None = attribute(
         "Seconds a plan waits for a decision, default 300; null waits for ever.",
-        attrgetter("settings.approval_timeout"),
+        "settings.approval_timeout",
     )
     on_approval_timeout: ApprovalTimeoutPolicy = attribute(
-        "What happens when nobody decides in time.", attrgetter("settings.on_approval_timeout")
+        "What happens when nobody decides in time.", "settings.on_approval_timeout"
     )
     concurrency: ConcurrencyPolicy = attribute("What happens when a run is created while another is active.")
     total_runs: int = attribute("Runs ever created; never goes down, not even when runs are deleted.")
@@ -134,8 +132,8 @@ class Task(Node, shows=model.Task):
     updated_at: datetime = attribute("When it was last changed by a client.")
     latest_run: Run | None = looked_up(
         "The run with the highest number.",
-        attrgetter("record.latest_run_id"),
-        attrgetter("all_runs"),
+        "latest_run_id",
+        Loaders.all_runs,
         Run.from_domain,
         graphql_type=Run | None,
     )
@@ -169,5 +167,5 @@ class TaskEdge:
 class TaskConnection(CountedConnection):
     """A page of tasks."""
 
-    edges: list[TaskEdge] = attribute(EDGES, edges_of(TaskEdge, Task.from_domain))
-    nodes: list[Task] = attribute(NODES, nodes_of(Task.from_domain))
+    edges: list[TaskEdge] = edges_of(EDGES, TaskEdge, Task.from_domain)
+    nodes: list[Task] = nodes_of(NODES, Task.from_domain)

@@ -90,16 +90,16 @@ class NotFoundError(UserError):
 class ConflictError(UserError):
     """CONFLICT."""
 
-    expected_version: int = attribute("The version that the caller acted on.", lambda error: error.expected)
-    actual_version: int = attribute("The current version.", lambda error: error.actual)
+    expected_version: int = attribute("The version that the caller acted on.", "expected")
+    actual_version: int = attribute("The current version.", "actual")
 
 
 @strawberry.type(description="Not possible in the run's current status.")
 class InvalidStateError(UserError):
     """INVALID_STATE."""
 
-    current_status: RunStatus = attribute("Where the run stands.", lambda error: error.current)
-    allowed_actions: list[RunAction] = attribute("What can be done instead.", lambda error: error.allowed)
+    current_status: RunStatus = attribute("Where the run stands.", "current")
+    allowed_actions: list[RunAction] = attribute("What can be done instead.", "allowed")
 
 
 @strawberry.type(description="The plan's deadline has passed, whether or not the run has already been closed for it.")
@@ -107,7 +107,7 @@ class ApprovalExpiredError(UserError):
     """APPROVAL_EXPIRED."""
 
     expired_at: datetime = attribute("When the wait ended.")
-    current_status: RunStatus = attribute("Where the run stands.", lambda error: error.current)
+    current_status: RunStatus = attribute("Where the run stands.", "current")
 
 
 @strawberry.type(description="IDEMPOTENCY_KEY_REUSED and LIMIT_REACHED.")

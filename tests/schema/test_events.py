@@ -139,7 +139,7 @@ async def test_a_ready_plan_is_shown_as_it_was_then(api: Api) -> None:
 
 
 async def test_task_and_run_are_as_they_are_now_and_null_when_gone(api: Api) -> None:
-    api.on(tasks__many=lambda ids: dict.fromkeys(ids, TASK), runs__many=lambda _: {})
+    api.on(tasks__many=lambda ids, *_: dict.fromkeys(ids, TASK), runs__many=lambda *_: {})
 
     node = await shown(
         api, EXAMPLES[EventType.RUN_CREATED], "__typename task { id name } ... on RunEvent { run { id } }"
@@ -149,7 +149,7 @@ async def test_task_and_run_are_as_they_are_now_and_null_when_gone(api: Api) -> 
 
 
 async def test_tasks_and_runs_of_many_events_are_one_statement_each(api: Api) -> None:
-    api.on(tasks__many=lambda ids: dict.fromkeys(ids, TASK), runs__many=lambda ids: dict.fromkeys(ids, blank()))
+    api.on(tasks__many=lambda ids, *_: dict.fromkeys(ids, TASK), runs__many=lambda ids, *_: dict.fromkeys(ids, blank()))
     listing(api, *EXAMPLES.values())
 
     await api.data("{ events { edges { cursor node { task { id } ... on RunEvent { run { id number } } } } } }")
@@ -174,7 +174,7 @@ async def test_pages_say_what_is_around_them(api: Api) -> None:
     ("argument", "types"), [("", None), ("(types: [])", ()), ("(types: null)", None), ("(types: [LOG])", ("LOG",))]
 )
 async def test_types_filter_and_an_empty_list_matches_nothing(api: Api, argument: str, types: object) -> None:
-    api.on(runs__many=lambda ids: dict.fromkeys(ids, blank()), events__pages_of_runs=lambda *_: {})
+    api.on(runs__many=lambda ids, *_: dict.fromkeys(ids, blank()), events__pages_of_runs=lambda *_: {})
 
     await api.data(f'{{ run(id: "run_1") {{ events{argument} {{ nodes {{ id }} }} }} }}')
 

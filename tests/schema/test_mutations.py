@@ -206,7 +206,7 @@ async def test_mutations_of_one_document_see_their_own_effects(api: Api) -> None
         api.feed.position += 1
         return RUN
 
-    api.on(task_service__update=update, run_service__cancel=cancel, tasks__many=lambda _: dict(tasks))
+    api.on(task_service__update=update, run_service__cancel=cancel, tasks__many=lambda *_: dict(tasks))
 
     shown = await api.data("""mutation {
         before: cancelRun(input: {runId: "run_1"}) { run { eventCursor task { name } } }

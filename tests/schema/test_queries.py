@@ -50,8 +50,8 @@ def page_of(*items: Any, total: int | None = None) -> Page[Any]:
 def finds(api: Api, *, tasks: tuple[Task, ...] = (), runs: tuple[Run, ...] = ()) -> None:
     """Let the store know these tasks and runs."""
     api.on(
-        tasks__many=lambda ids: {task.id: task for task in tasks if task.id in ids},
-        runs__many=lambda ids: {run.id: run for run in runs if run.id in ids},
+        tasks__many=lambda ids, *_: {task.id: task for task in tasks if task.id in ids},
+        runs__many=lambda ids, *_: {run.id: run for run in runs if run.id in ids},
     )
 
 
@@ -63,7 +63,7 @@ async def test_nodes_come_in_the_order_of_their_ids_with_null_for_what_is_not_th
     task, run = replace(TASK, id=make(Kind.TASK)), replace(blank(), id=make(Kind.RUN))
     metric, artifact = replace(METRIC, id=make(Kind.METRIC)), replace(ARTIFACT, id=make(Kind.ARTIFACT))
     finds(api, tasks=(task,), runs=(run,))
-    api.on(metrics__many=lambda _: {metric.id: metric}, runs__artifacts=lambda _: {artifact.id: artifact})
+    api.on(metrics__many=lambda *_: {metric.id: metric}, runs__artifacts=lambda _: {artifact.id: artifact})
     ids = [artifact.id, "nonsense", run.id, make(Kind.RUN), metric.id, task.id, run.id]
 
     found = await api.data("query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }", ids=ids)
@@ -92,7 +92,7 @@ async def test_nodes_takes_a_hundred_ids(api: Api) -> None:
 @pytest.mark.parametrize("id_", ["", "task_1", "task_01m85kf5862mednceqxyvzgds4", 'with "quotes"'])
 async def test_an_unknown_id_is_null(api: Api, field: str, id_: str) -> None:
     finds(api)
-    api.on(metrics__many=lambda _: {})
+    api.on(metrics__many=lambda *_: {})
 
     assert await api.data(f"query ($id: ID!) {{ {field}(id: $id) {{ id }} }}", id=id_) == {field: None}
 
@@ -167,7 +167,7 @@ async def test_each_field_of_a_level_is_one_statement(api: Api) -> None:
     plan = AWAITING.state.plan
     api.on(
         runs__page=lambda *_: page_of(*runs),
-        tasks__many=lambda ids: {id_: replace(TASK, id=id_) for id_ in ids},
+        tasks__many=lambda ids, *_: {id_: replace(TASK, id=id_) for id_ in ids},
         runs__current_plans=lambda ids: dict.fromkeys(ids, plan),
         runs__plans=lambda ids: dict.fromkeys(ids, (plan,)),
         runs__decisions=lambda ids: dict.fromkeys(ids, at(RunStatus.RUNNING).state.decisions),
@@ -249,7 +249,9 @@ async def test_a_pages_arguments_reach_the_store(api: Api, arguments: str, reque
 
     await api.data(f"{{ runs{arguments} {{ nodes {{ id }} }} }}")
 
-    assert api.script.calls == [("runs.page", (request_, RunFilter(), RunOrder()), {})]
+    assert api.script.calls == [
+        ("runs.page", (replace(request_, fields=frozenset({"id"})), RunFilter(), RunOrder()), {})
+    ]
 
 
 @pytest.mark.parametrize(

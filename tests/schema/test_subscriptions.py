@@ -85,7 +85,7 @@ async def test_what_can_not_be_followed_is_an_error(api: Api, refusal: Exception
 
 async def test_each_event_is_answered_as_of_its_delivery(api: Api) -> None:
     names = iter(["Sales", "Renamed"])
-    api.on(tasks__many=lambda ids: dict.fromkeys(ids, replace(TASK, name=next(names))))
+    api.on(tasks__many=lambda ids, *_: dict.fromkeys(ids, replace(TASK, name=next(names))))
     api.feed.batches = [[EXAMPLES[EventType.TASK_CREATED]], [EXAMPLES[EventType.TASK_UPDATED]]]
     seen = []
 

@@ -12,7 +12,9 @@ import pytest
 
 from domain.events import Event
 from domain.store import Store
-from storage.driver import PipelinedConnection
+from storage.connections import SqliteLink
+from storage.statements import Params, Query, Result
+from storage.statements import Statement as Compiled
 from storage.store import SqliteSettings, open_store
 from tests.contract.world import SetClock
 
@@ -41,20 +43,19 @@ async def opened(
 def recorded() -> Iterator[list[Statement]]:
     """Note the statements that are executed in the block, but for those that begin transactions."""
     statements: list[Statement] = []
-    fetch, hand_over = PipelinedConnection.fetch, PipelinedConnection.hand_over
+    fetch, hand_over = SqliteLink.fetch, SqliteLink.hand_over
 
-    async def note(connection: PipelinedConnection, text: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        statements.append((text, parameters))
-        return await fetch(connection, text, parameters)
+    async def note(link: SqliteLink, *queries: Query) -> Sequence[Result]:
+        statements.extend((statement.text, statement.bind(params)) for statement, params in queries)
+        return await fetch(link, *queries)
 
-    def note_handed_over(connection: PipelinedConnection, text: str, *rows: Sequence[Any]) -> None:
-        if not text.startswith("BEGIN"):
-            statements.append((text, rows[0] if rows else ()))
-        hand_over(connection, text, *rows)
+    def note_handed_over(link: SqliteLink, statement: Compiled, rows: Sequence[Params]) -> None:
+        statements.append((statement.text, statement.bind(rows[0])))
+        hand_over(link, statement, rows)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PipelinedConnection, "fetch", note)
-        patch.setattr(PipelinedConnection, "hand_over", note_handed_over)
+        patch.setattr(SqliteLink, "fetch", note)
+        patch.setattr(SqliteLink, "hand_over", note_handed_over)
         yield statements
 
 

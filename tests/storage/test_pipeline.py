@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import psycopg
 import pytest
@@ -13,7 +13,7 @@ from storage import pipeline
 from storage.errors import LostError
 from storage.pipeline import PostgresLink
 from storage.postgres_pool import STATEMENTS
-from storage.statements import Query, Statement
+from storage.statements import AnyRow, Query, Result, Statement
 from tests.backing import PostgresServer
 
 ADD = STATEMENTS(text("INSERT INTO numbers VALUES (:number)").bindparams(bindparam("number")))
@@ -39,9 +39,13 @@ def one(statement: Statement, **params: object) -> Query:
     return statement, params
 
 
+def rows(results: Sequence[Result]) -> list[Sequence[AnyRow]]:
+    return [result.rows for result in results]
+
+
 async def numbers(link: PostgresLink) -> list[int]:
-    (rows,) = await link.fetch(one(ALL))
-    return [number for (number,) in rows]
+    (result,) = await link.fetch(one(ALL))
+    return [number for (number,) in result.rows]
 
 
 async def test_what_is_handed_over_is_done_before_what_is_waited_for(link: PostgresLink) -> None:
@@ -60,7 +64,7 @@ async def test_answers_are_taken_while_there_is_more_to_send_than_the_wire_holds
 
 async def test_queries_that_go_together_have_their_rows_each(link: PostgresLink) -> None:
     link.hand_over(ADD, [{"number": 1}])
-    assert await link.fetch(one(ALL), one(SLEEP, seconds=0), one(ALL)) == [[(1,)], [("",)], [(1,)]]
+    assert rows(await link.fetch(one(ALL), one(SLEEP, seconds=0), one(ALL))) == [[(1,)], [("",)], [(1,)]]
 
 
 async def test_what_was_committed_stays_and_the_next_statement_begins_anew(link: PostgresLink) -> None:
@@ -73,7 +77,7 @@ async def test_what_was_committed_stays_and_the_next_statement_begins_anew(link:
 
 async def test_a_transaction_in_one_message_is_over_with_it(link: PostgresLink) -> None:
     link.hand_over(ADD, [{"number": 1}])
-    assert await link.transact(one(ALL)) == [[(1,)]]
+    assert rows(await link.transact(one(ALL))) == [[(1,)]]
     await link.roll_back()
     assert await numbers(link) == [1]
 
@@ -99,7 +103,7 @@ async def test_what_is_used_often_is_planned_once_and_a_rollback_keeps_the_plan(
     for _ in range(6):
         assert await numbers(link) == []
         await link.roll_back()
-    assert await link.fetch(one(planned, own="")) == [[(ALL.text,)]]
+    assert rows(await link.fetch(one(planned, own=""))) == [[(ALL.text,)]]
 
 
 async def test_a_connection_keeps_a_few_plans_only(link: PostgresLink, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,8 +112,8 @@ async def test_a_connection_keeps_a_few_plans_only(link: PostgresLink, monkeypat
     for number in range(5):
         other = STATEMENTS(text(f"SELECT {number}"))
         for _ in range(5):
-            assert await link.fetch(one(other)) == [[(number,)]]
-    assert await link.fetch(one(count)) == [[(2,)]]
+            assert rows(await link.fetch(one(other))) == [[(number,)]]
+    assert rows(await link.fetch(one(count))) == [[(2,)]]
 
 
 @pytest.mark.parametrize("cancels", [1, 3])
@@ -147,7 +151,7 @@ async def test_a_query_that_is_cancelled_and_has_no_answer_costs_the_connection(
 
 
 async def test_a_connection_that_the_server_ends_is_lost(link: PostgresLink, postgres: PostgresServer) -> None:
-    (((pid,),),) = await link.fetch(one(PID))
+    (((pid,),),) = rows(await link.fetch(one(PID)))
     assert postgres.sql(f"SELECT pg_terminate_backend({pid}, 5000)") == "t"
     with pytest.raises(LostError):
         await numbers(link)

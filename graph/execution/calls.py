@@ -1,0 +1,195 @@
+"""Calls of resolvers, compiled: what Strawberry and graphql-core find out about arguments each time, found out once.
+
+Arguments that are written in the document are the same each time; a variable's value was coerced with the request, and
+is a resolver's argument as it is if its type is a built-in scalar or an enum. Everything else, such as a variable that
+is an input object, is left to Strawberry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLArgument,
+    GraphQLField,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    GraphQLString,
+    ListValueNode,
+    ObjectValueNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    get_argument_values,
+    is_list_type,
+    is_non_null_type,
+    is_specified_scalar_type,
+)
+from strawberry import Info, Schema
+from strawberry.relay import GlobalID
+from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
+from strawberry.types.arguments import StrawberryArgument, convert_arguments
+from strawberry.types.base import StrawberryMaybe, StrawberryOptional, has_object_definition
+from strawberry.types.field import StrawberryField
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An argument that is a variable.
+
+    Attributes:
+        name: The resolver's parameter.
+        variable: Without `$`.
+        may_be_absent: Whether the argument is left out where the variable is.
+        may_be_null: Whether null is no error.
+    """
+
+    name: str
+    variable: str
+    may_be_absent: bool
+    may_be_null: bool
+
+
+class Call:
+    """How an asynchronous resolver is called for one field of a document.
+
+    Attributes:
+        field: As graphql-core knows it.
+        nodes: As the resolver's `info` shows them.
+    """
+
+    def __init__(
+        self,
+        field: GraphQLField,
+        nodes: list[FieldNode],
+        definition: StrawberryField,
+        constants: Mapping[str, Any],
+        given: Sequence[_Given],
+    ) -> None:
+        self.field = field
+        self.nodes = nodes
+        self._definition = definition
+        self._constants = constants
+        self._given = given
+
+    def arguments(self, variables: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the arguments; None if they are not as expected, which graphql-core will know what to do about."""
+        found = {name: _fresh(value) for name, value in self._constants.items()}
+        for given in self._given:
+            if given.variable not in variables:
+                if not given.may_be_absent:
+                    return None
+                continue
+            value = variables[given.variable]
+            if value is None and not given.may_be_null:
+                return None
+            found[given.name] = value
+        return found
+
+    async def resolve(self, source: Any, info: GraphQLResolveInfo[Any], arguments: dict[str, Any]) -> Any:
+        """Call the resolver as Strawberry does."""
+        resolver = self._definition.base_resolver
+        assert resolver is not None
+        for parameter in (resolver.parent_parameter, resolver.root_parameter):
+            if parameter is not None:
+                arguments[parameter.name] = source
+        if resolver.info_parameter is not None:
+            arguments[resolver.info_parameter.name] = Info(_raw_info=info, _field=self._definition)
+        return await resolver(**arguments)
+
+
+def compile_call(schema: GraphQLSchema, field: GraphQLField, nodes: list[FieldNode]) -> Call | None:
+    """Compile the call of a field's resolver, None if it has to be Strawberry's own."""
+    definition, whole = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF), _strawberry(schema)
+    if not isinstance(definition, StrawberryField) or whole is None or not _is_plain(definition):
+        return None
+    written = {argument.name.value: argument.value for argument in nodes[0].arguments or ()}
+    own = {whole.config.name_converter.from_argument(argument): argument for argument in definition.arguments}
+    given: list[_Given] = []
+    constant: dict[str, GraphQLArgument] = {}
+    for name, argument in field.args.items():
+        value = written.get(name)
+        if isinstance(value, VariableNode):
+            if not _is_passed_on(argument, own[name]):
+                return None
+            absent, null = not _has_default(argument), not is_non_null_type(argument.type)
+            given.append(_Given(own[name].python_name, value.name.value, absent and null, null))
+        elif value is not None and _has_variables(value):
+            return None
+        else:
+            constant[name] = argument
+    return Call(field, nodes, definition, _converted(whole, constant, nodes[0], definition), given)
+
+
+def _fresh(value: Any) -> Any:
+    """Return a value that a resolver may change: lists and input objects are new, what can't be changed is the same."""
+    if isinstance(value, list):
+        return [_fresh(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _fresh(item) for key, item in value.items()}
+    if not has_object_definition(value):
+        return value
+    made = object.__new__(type(value))
+    for name, item in vars(value).items():
+        object.__setattr__(made, name, _fresh(item))
+    return made
+
+
+def _strawberry(schema: GraphQLSchema) -> Schema | None:
+    found = getattr(schema, "_strawberry_schema", None)
+    return found if isinstance(found, Schema) else None
+
+
+def _is_plain(definition: StrawberryField) -> bool:
+    """Whether a field is a function of its own, which is awaited, with nothing else around it."""
+    resolver = definition.base_resolver
+    return (
+        resolver is not None
+        and resolver.is_async
+        and resolver.self_parameter is None
+        and not definition.extensions
+        and not definition.permission_classes
+    )
+
+
+def _is_passed_on(argument: GraphQLArgument, own: StrawberryArgument) -> bool:
+    """Whether a variable's value is what the resolver gets."""
+    type_: object = own.type
+    if isinstance(type_, StrawberryOptional):
+        type_ = type_.of_type
+    named: Any = argument.type.of_type if is_non_null_type(argument.type) else argument.type
+    if isinstance(type_, StrawberryMaybe) or type_ is GlobalID or is_list_type(named):
+        return False
+    return is_specified_scalar_type(named) or isinstance(named, CustomGraphQLEnumType)
+
+
+def _has_default(argument: GraphQLArgument) -> bool:
+    return argument.default is not None or argument.default_value is not Undefined
+
+
+def _has_variables(value: ValueNode) -> bool:
+    match value:
+        case VariableNode():
+            return True
+        case ListValueNode():
+            return any(map(_has_variables, value.values))
+        case ObjectValueNode():
+            return any(_has_variables(field.value) for field in value.fields)
+        case _:
+            return False
+
+
+def _converted(
+    schema: Schema, arguments: Mapping[str, GraphQLArgument], node: FieldNode, definition: StrawberryField
+) -> Mapping[str, Any]:
+    """Return the values of arguments that depend on no variable, as the resolver gets them."""
+    values = get_argument_values(GraphQLField(GraphQLString, dict(arguments)), node)
+    return convert_arguments(
+        values,
+        definition.arguments,
+        scalar_registry=schema.schema_converter.scalar_registry,
+        config=schema.config,
+    )

@@ -1,0 +1,247 @@
+"""Python that makes the answer of an object, or of many rows, in one expression: text that is compiled once.
+
+For `{ id status createdAt task { id } }` of rows it reads like this:
+
+    def build(rows, at, open_):
+        answers = []
+        for row in rows:
+            answers.append({
+                'id': (v if type(v := row[0]) is str else a(v)),
+                'status': b[row[1]],
+                'createdAt': (None if (v := row[2]) is None else c(v)),
+                'task': None,
+            })
+        open_.append(Wanted(answers, [row[3] for row in rows], d, lambda n: e(f(rows[n])), at))
+        return answers
+
+Nothing of a client's gets into it but the names in the answer, which GraphQL's grammar keeps to letters, digits and
+underscores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from math import inf
+from operator import attrgetter
+from typing import Any, Final, cast
+
+from graphql import GraphQLObjectType
+from graphql.pyutils import Path
+
+from domain.rows import Layout
+from graph.execution.parts import (
+    Build,
+    BuildOfRows,
+    Deferred,
+    Leaf,
+    Member,
+    OfRows,
+    Open,
+    Part,
+    Read,
+    UnexpectedError,
+    Wanted,
+)
+from graph.marks import Attribute
+from graph.types.scalars import SHORT_WAYS
+
+_LAYOUTS: Final = 16
+"""Of rows that one selection is made of; as many as there are ways to read its records."""
+
+
+def build_of_objects(type_: GraphQLObjectType, origin: type, members: Sequence[Member]) -> Build:
+    """Return what makes the answer of an object of a type; any but those of its own class are unexpected."""
+    code = _Code()
+    refusals = [f"type(source) is not {code.name(origin)}"]
+    if type_.is_type_of is not None:
+        refusals.append(f"not {code.name(type_.is_type_of)}(source, None)")
+    entries, notes = [], []
+    for member in members:
+        match member.part:
+            case Leaf(text=str() as text):
+                entry = repr(text)
+            case Leaf() as leaf:
+                entry = code.leaf(leaf, _read(code, member))
+            case Part() as part:
+                path = f"Path(path, {member.name!r}, {type_.name!r})" if part.is_open else "None"
+                entry = f"{code.name(part.build)}({_read(code, member)}, {path}, open_)"
+            case Deferred() as field:
+                entry = "None"
+                notes.append(_note(code, field))
+        entries.append(f"{member.name!r}: {entry}")
+    lines = [
+        "def build(source, path, open_):",
+        f"    if {' or '.join(refusals)}:",
+        "        raise UnexpectedError",
+        *(["    record = source.record"] if code.uses_record else []),
+        f"    answer = {{{', '.join(entries)}}}",
+        *(f"    open_.append({note})" for note in notes),
+        "    return answer",
+    ]
+    return cast("Build", code.function(lines, f"objects of {type_.name}"))
+
+
+def _read(code: _Code, member: Member) -> str:
+    """Return an expression of what a field reads of `source`."""
+    attribute = member.attribute
+    if attribute is None or attribute.show is not None:
+        return f"{code.name(member.read)}(source)"
+    code.uses_record = True
+    return f"record.{attribute.path}"
+
+
+def _note(code: _Code, field: Deferred) -> str:
+    """Return an expression that notes that a field of one object is open."""
+    if field.lookup is None:
+        return f"Open(answer, {code.name(field)}, source, path)"
+    code.uses_record = True
+    key = f"record.{field.lookup.key}"
+    return f"Wanted((answer,), ({key},), {code.name(field)}, lambda _: source, lambda _: path)"
+
+
+def build_of_rows(type_: GraphQLObjectType, members: Sequence[Member]) -> OfRows | None:
+    """Return what makes answers of rows that keep records of objects of a type; None if that can't be."""
+    if not all(map(_is_of_record, members)):
+        return None
+
+    @lru_cache(_LAYOUTS)
+    def of_rows(layout: Layout[Any], show: Read) -> BuildOfRows | None:
+        keys = [each.part.lookup.key for each in members if isinstance(each.part, Deferred) and each.part.lookup]
+        if not all(key in layout.columns and layout.columns[key].read is None for key in keys):
+            return None
+        return _for_layout(type_, members, layout, show)
+
+    return of_rows
+
+
+def _is_of_record(member: Member) -> bool:
+    match member.part:
+        case Deferred() as field:
+            return field.lookup is not None
+        case Part() as part:
+            return not part.is_open and member.attribute is not None
+        case Leaf() as leaf:
+            return leaf.text is not None or member.attribute is not None
+
+
+def _for_layout(type_: GraphQLObjectType, members: Sequence[Member], layout: Layout[Any], show: Read) -> BuildOfRows:
+    code = _Code()
+    entries, notes = [], []
+    for member in members:
+        match member.part:
+            case Leaf(text=str() as text):
+                entry = repr(text)
+            case Leaf() as leaf:
+                entry = _leaf_of_row(code, leaf, layout, member.attribute)
+            case Part() as part:
+                entry = f"{code.name(part.build)}({_value(code, layout, member.attribute)}, None, open_)"
+            case Deferred() as field:
+                entry = "None"
+                notes.append(_note_of_rows(code, field, layout, show))
+        entries.append(f"{member.name!r}: {entry}")
+    lines = [
+        "def build(rows, at, open_):",
+        "    answers = []",
+        "    append = answers.append",
+        "    for row in rows:",
+        *([f"        record = {code.name(layout.record)}(row)"] if code.uses_record else []),
+        f"        append({{{', '.join(entries)}}})",
+        *(f"    open_.append({note})" for note in notes),
+        "    return answers",
+    ]
+    return cast("BuildOfRows", code.function(lines, f"rows of {type_.name}"))
+
+
+def _leaf_of_row(code: _Code, leaf: Leaf, layout: Layout[Any], attribute: Attribute | None) -> str:
+    """Return an expression of a scalar of `row`."""
+    assert attribute is not None
+    column = layout.columns.get(attribute.path)
+    if column is None or column.read is None or attribute.show is not None:
+        return code.leaf(leaf, _value(code, layout, attribute))
+    cell = f"row[{column.place}]"
+    if leaf.is_enum:
+        return f"{code.name(_Memory(leaf, column.read))}[{cell}]"
+    short = SHORT_WAYS.get((column.read, leaf.serialize))
+    if short is not None:
+        made = code.name(short)
+        return f"(None if (v := {cell}) is None else {made}(v))" if leaf.nullable else f"{made}({cell})"
+    return code.leaf(leaf, _value(code, layout, attribute))
+
+
+def _value(code: _Code, layout: Layout[Any], attribute: Attribute | None) -> str:
+    """Return an expression of an attribute of `row`."""
+    assert attribute is not None
+    column = layout.columns.get(attribute.field)
+    steps: list[Read] = []
+    if column is None:  # it is computed of others
+        code.uses_record = True
+        value = f"record.{attribute.path}"
+    else:
+        value = f"row[{column.place}]"
+        steps += [] if column.read is None else [column.read]
+        steps += [attrgetter(rest)] if (rest := attribute.path.partition(".")[2]) else []
+    steps += [] if attribute.show is None else [attribute.show]
+    if not steps:
+        return value
+    made = "r"
+    for step in steps:
+        made = f"{code.name(step)}({made})"
+    return f"(None if (r := {value}) is None else {made})"
+
+
+def _note_of_rows(code: _Code, field: Deferred, layout: Layout[Any], show: Read) -> str:
+    """Return an expression that notes that a field of all rows is open."""
+    assert field.lookup is not None
+    keys = f"[row[{layout.columns[field.lookup.key].place}] for row in rows]"
+    source = f"lambda n: {code.name(show)}({code.name(layout.record)}(rows[n]))"
+    return f"Wanted(answers, {keys}, {code.name(field)}, {source}, at)"
+
+
+class _Memory(dict[Any, Any]):
+    """Remembers what becomes of the few values of a column."""
+
+    def __init__(self, leaf: Leaf, read: Read) -> None:
+        super().__init__()
+        self._leaf = leaf
+        self._read = read
+
+    def __missing__(self, cell: Any) -> Any:
+        made = self[cell] = self._leaf.complete(None if cell is None else self._read(cell))
+        return made
+
+
+class _Code:
+    """A function under construction.
+
+    Attributes:
+        uses_record: Whether it needs the variable `record`.
+    """
+
+    def __init__(self) -> None:
+        self.uses_record = False
+        self._globals: dict[str, Any] = {
+            "Open": Open,
+            "Path": Path,
+            "UnexpectedError": UnexpectedError,
+            "Wanted": Wanted,
+            "infinity": inf,
+        }
+
+    def name(self, value: object) -> str:
+        """Return a name that stands for a value."""
+        name = f"c{len(self._globals)}"
+        self._globals[name] = value
+        return name
+
+    def leaf(self, leaf: Leaf, value: str) -> str:
+        """Return an expression of what a scalar becomes of the value of an expression."""
+        complete = self.name(leaf.complete)
+        if leaf.test is None:
+            return f"{complete}({value})"
+        return f"(v if {leaf.test.format(f'v := {value}')} else {complete}(v))"
+
+    def function(self, lines: Sequence[str], what: str) -> Callable[..., Any]:
+        """Return the function that lines define under the name `build`."""
+        exec(compile("\n".join(lines), f"<{what}>", "exec"), self._globals)  # noqa: S102  # the text is ours, see above
+        return cast("Callable[..., Any]", self._globals["build"])
