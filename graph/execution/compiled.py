@@ -123,6 +123,9 @@ class Plans:
         self._conditions = _conditions(tree)
         self._plans: dict[tuple[object, ...], _Part | None] = {}
 
+    def __len__(self) -> int:
+        return len(self._plans)
+
     def find(self, executor: CompilingExecutor, type_: GraphQLObjectType, details: FieldDetailsList) -> _Part | None:
         """Return what makes answers of objects of a type for a field's selections, None for what can't be compiled."""
         given = executor.variable_values.coerced
@@ -131,7 +134,10 @@ class Plans:
         try:
             return self._plans[key]
         except KeyError:
-            plan = _Compiler(executor).selection(type_, details)
+            try:
+                plan = _Compiler(executor).selection(type_, details)
+            except Exception:  # further below, perhaps; graphql-core will say what is wrong, and where
+                plan = None
         if len(self._plans) < _KEPT:
             self._plans[key] = plan
         return plan
@@ -240,20 +246,20 @@ class _Compiler:
         definition = _definition(type_)
         if definition is None or definition.is_type_of is not None or collected.new_defer_usages:
             return None
-        return self._object(type_, collected.grouped_field_set)
+        return self._object(type_, definition.origin, collected.grouped_field_set)
 
-    def _object(self, type_: GraphQLObjectType, group: GroupedFieldSet) -> _Part:
+    def _object(self, type_: GraphQLObjectType, origin: type, group: GroupedFieldSet) -> _Part:
         fields = [(name, *self._field(type_, name, details)) for name, details in group.items()]
         is_of_type = cast("Callable[[Any, None], bool] | None", type_.is_type_of)
         leaves = [(name, read, part) for name, read, part in fields if not isinstance(part, (_Part, _Deferred))]
 
         def build_flat(source: Any, _path: Path | None, _open: list[_Open]) -> Any:
-            if source is None or (is_of_type is not None and not is_of_type(source, None)):
+            if type(source) is not origin or (is_of_type is not None and not is_of_type(source, None)):
                 raise _UnexpectedError
             return {name: complete(read(source)) for name, read, complete in leaves}
 
         def build(source: Any, path: Path | None, open_: list[_Open]) -> Any:
-            if source is None or (is_of_type is not None and not is_of_type(source, None)):
+            if type(source) is not origin or (is_of_type is not None and not is_of_type(source, None)):
                 raise _UnexpectedError
             answer: dict[str, Any] = {}
             for name, read, part in fields:
