@@ -55,17 +55,23 @@ class Filled:
 
     @contextmanager
     def statements(self) -> Iterator[list[str]]:
-        """Collect what is executed in the block and has rows."""
+        """Collect what is executed in the block; what changes many rows at once is one statement."""
         seen: list[str] = []
-        fetch = PipelinedConnection.fetch
+        fetch, hand_over = PipelinedConnection.fetch, PipelinedConnection.hand_over
 
         async def note(connection: PipelinedConnection, text: str, parameters: Sequence[Any] = ()) -> list[Any]:
             if connection in self.opened:
                 seen.append(text)
             return await fetch(connection, text, parameters)
 
+        def note_handed_over(connection: PipelinedConnection, text: str, *rows: Sequence[Any]) -> None:
+            if connection in self.opened and not text.startswith(("BEGIN", "COMMIT")):
+                seen.append(text)
+            hand_over(connection, text, *rows)
+
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(PipelinedConnection, "fetch", note)
+            patch.setattr(PipelinedConnection, "hand_over", note_handed_over)
             yield seen
 
     async def cost(self, query: str) -> int:
@@ -151,3 +157,39 @@ async def test_ids_of_one_kind_are_looked_up_together(filled: Filled) -> None:
     ids = [node["id"] for node in (await filled.api.ask("{ runs(first: 50) { nodes { id } } }"))["runs"]["nodes"]]
     quoted = ", ".join(f'"{id_}"' for id_ in ids)
     assert await filled.cost(f"{{ nodes(ids: [{quoted}]) {{ id ... on Run {{ task {{ name }} }} }} }}") == 2
+
+
+async def test_a_page_of_fifty_runs_with_their_tasks_is_two_statements(filled: Filled) -> None:
+    fields = "id number status progress createdAt duration"
+    assert await filled.cost(f"{{ runs(first: 50) {{ nodes {{ {fields} task {{ id name }} }} }} }}") == 2
+    assert await filled.cost(f"{{ runs(first: 50) {{ totalCount nodes {{ {fields} task {{ id name }} }} }} }}") == 3
+
+
+async def test_one_thing_is_one_statement_and_what_it_refers_to_another(filled: Filled) -> None:
+    (run,) = (await filled.api.ask("{ runs(first: 1) { nodes { id task { id } } } }"))["runs"]["nodes"]
+    for query, statements in (
+        (f'{{ run(id: "{run["id"]}") {{ id status labels }} }}', 1),
+        (f'{{ run(id: "{run["id"]}") {{ id task {{ name }} }} }}', 2),
+        (f'{{ task(id: "{run["task"]["id"]}") {{ id name totalRuns }} }}', 1),
+        (f'{{ node(id: "{run["id"]}") {{ id ... on Run {{ number }} }} }}', 1),
+        ('{ run(id: "nothing") { id } }', 1),
+        ("{ eventCursor teams { name } feed { subscribers } }", 0),
+    ):
+        assert await filled.cost(query) == statements, query
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("createTask", 2), ("updateTask", 3), ("updateRun", 9), ("createMetrics", 2)]
+)
+async def test_a_mutation_costs_no_more_than_it_did(filled: Filled, name: str, most: int) -> None:
+    task = await new_task(filled.api)
+    (run,) = (await filled.api.ask("{ runs(last: 1) { nodes { id } } }"))["runs"]["nodes"]
+    inputs: dict[str, dict[str, Any]] = {
+        "createTask": {"name": "Another"},
+        "updateRun": {"runId": run["id"], "labels": ["kept"]},
+        "updateTask": {"taskId": task["id"], "name": "Renamed"},
+        "createMetrics": {"taskId": task["id"], "metrics": [{"name": "rows", "value": n} for n in range(100)]},
+    }
+    with filled.statements() as seen:
+        await filled.api.mutate(name, inputs[name], "id")
+    assert len(seen) <= most, "\n".join(seen)
