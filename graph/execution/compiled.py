@@ -212,25 +212,32 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     async def _look_up(self, field: _Deferred, places: Sequence[_Open]) -> None:
         """Fill in a field of many objects; what does not work out is left to graphql-core, which asks again."""
-        lookup, part = field.lookup, field.part
+        lookup = field.lookup
         assert lookup is not None
-        assert part is not None
         try:
             keys = [lookup.key(each.source) for each in places]
             records = await lookup.load(self.context_value, [key for key in keys if key is not None])
         except Exception:
-            keys, records = [], {}
-        left: list[_Open] = []
-        for each, key in zip(places, keys or [None] * len(places), strict=True):
-            try:
-                record = records.get(key) if key is not None else None
-                shown = None if record is None else lookup.show(record)
-                each.answer[field.name] = part.build(shown, None, [])
-            except Exception:
-                left.append(each)
+            left = list(places)
+        else:
+            left = [each for each, key in zip(places, keys, strict=True) if not _filled_in(each, key, records)]
         for each in left:
             value = self._execute(each)
             each.answer[field.name] = await value if self.is_awaitable(value) else value
+
+
+def _filled_in(each: _Open, key: str | None, records: Mapping[str, Any]) -> bool:
+    """Make the answer of a field of the record with a key; return whether that went as expected."""
+    lookup, part = each.field.lookup, each.field.part
+    assert lookup is not None
+    assert part is not None
+    try:
+        record = records.get(key) if key is not None else None
+        shown = None if record is None else lookup.show(record)
+        each.answer[each.field.name] = part.build(shown, None, [])
+    except Exception:
+        return False
+    return True
 
 
 class _Compiler:

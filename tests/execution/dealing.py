@@ -33,39 +33,40 @@ from tests.execution.documents import Told, told
 SCHEMA: Final[GraphQLSchema] = odd.build()
 _FILLED_IN: Final = frozenset(
     (
-        *(
-            "text",
-            "maybeThing",
-            "things",
-            "kin",
-            "fellow",
-            "resolvedNumber",
-            "resolvedThing",
-            "resolvedThings",
-            "looses",
-        ),
-        *("awaitedText", "awaitedThing", "awaitedThings", "permitted", "permittedPlainly", "aloud", "echoed"),
-        *("found", "foundSurely", "foundNamed"),
+        *("text", "maybeThing", "things", "kin", "fellow", "looses"),
+        *("resolvedNumber", "resolvedThing", "resolvedThings", "awaitedText", "awaitedThing", "awaitedThings"),
+        *("permitted", "permittedPlainly", "aloud", "echoed", "echoedLater", "found", "foundSurely", "foundNamed"),
     )
 )
 
 
-def _focused() -> GraphQLSchema:
-    """Return a schema to select from, where nearly all of a thing has to be filled in."""
+_LOOKED_UP: Final = frozenset(
+    ("name", "text", "maybeNumber", "color", "thing", "things", "maybeThings", "found", "foundSurely", "foundNamed")
+)
+_SCALARS: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "JSON": st.just(nodes.Null),
+    "Stamp": st.sampled_from([nodes.Int(1), nodes.String("x")]),
+}
+
+
+def _focused(fields: frozenset[str]) -> GraphQLSchema:
+    """Return a schema to select from, where things have only some of their fields."""
     schema = build_schema(print_schema(SCHEMA))
     for name in ("Thing", "Special"):
         type_ = schema.type_map[name]
         assert isinstance(type_, GraphQLObjectType)
-        for each in type_.fields.keys() - _FILLED_IN:
+        for each in type_.fields.keys() - fields:
             del type_.fields[each]
     return schema
 
 
 def _selected(schema: GraphQLSchema) -> st.SearchStrategy[DocumentNode]:
-    return queries(schema, print_ast=lambda document: document, custom_scalars={"JSON": st.just(nodes.Null)})
+    return queries(schema, print_ast=lambda document: document, custom_scalars=_SCALARS)
 
 
-REQUESTS: Final[st.SearchStrategy[list[Told]]] = told(SCHEMA, _selected(SCHEMA) | _selected(_focused()))
+REQUESTS: Final[st.SearchStrategy[list[Told]]] = told(
+    SCHEMA, _selected(SCHEMA) | _selected(_focused(_FILLED_IN)) | _selected(_focused(_LOOKED_UP))
+)
 
 _LEAVES: Final[dict[str, tuple[object, ...]]] = {
     "String": ("", "a text", "ö"),

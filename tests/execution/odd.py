@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Generic, NewType, TypeVar, cast
 
 import strawberry
 from graphql import GraphQLError, GraphQLSchema, Undefined
+from strawberry import UNSET
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.scalars import JSON
@@ -201,6 +202,31 @@ def _echoed(root: Any, number: int = 1, color: Color | None = None, texts: list[
     return f"{root.given('echoed')} {number} {color} {texts}"
 
 
+@strawberry.input
+class Wish:
+    what: str
+    stamps: list[Stamp] = strawberry.field(default_factory=list)
+    more: Wish | None = None
+
+
+async def _echoed_later(
+    root: Any,
+    info: strawberry.Info,
+    *,
+    number: int = 1,
+    ratio: float | None = UNSET,
+    color: Color = Color.RED,
+    colors: list[Color] | None = None,
+    stamp: Stamp | None = None,
+    wish: Wish | None = UNSET,
+    which: Annotated[strawberry.ID | None, strawberry.argument(name="id")] = None,
+) -> str:
+    told = [number, ratio, color, colors, stamp, wish, which, info.path.as_list(), len(info._raw_info.field_nodes)]
+    if colors is not None:
+        colors.append(Color.GREEN)  # what it was given is its own
+    return f"{root.given('echoed_later')} {told}"
+
+
 @strawberry.type
 class Thing(Named, Given):
     text: str
@@ -251,6 +277,7 @@ class Thing(Named, Given):
     permitted_plainly: str = strawberry.field(permission_classes=[Open])
     aloud: str = strawberry.field(extensions=[Aloud()])
     echoed: str = strawberry.field(resolver=_echoed)
+    echoed_later: str = strawberry.field(resolver=_echoed_later)
     found: Thing = by_key("found", THING | None)
     found_surely: Thing = by_key("found_surely", THING, missing=True)
     found_named: Named | None = by_key("found_named", Named | None)

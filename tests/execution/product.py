@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +44,24 @@ class Product:
     def context(self) -> Context:
         """Make the context of an operation."""
         return Context(services=self.services, principal=ANONYMOUS, request_id="request-1")
+
+
+_SPOILED: Final = (
+    *("UPDATE runs SET status = 'ODD' WHERE number = 2", "UPDATE runs SET progress = 'much' WHERE number = 3"),
+    *("UPDATE runs SET priority = 1099511627776 WHERE number = 4", "UPDATE runs SET config = '{' WHERE number = 5"),
+    *("UPDATE runs SET created_at = 'then' WHERE number = 6", "UPDATE runs SET task_id = 'gone' WHERE number = 7"),
+    *("UPDATE runs SET labels = 'null' WHERE number = 8", "UPDATE runs SET progress = 9e999 WHERE number = 9"),
+    *("UPDATE tasks SET team = x'ff' WHERE name = 'Empty'", "UPDATE metrics SET labels = '[1]' WHERE value = 1.0"),
+    *("UPDATE steps SET status = 'ODD' WHERE key = 'b'", "UPDATE events SET data = '{}' WHERE pos % 7 = 0"),
+)
+
+
+def spoil(folder: Path) -> None:
+    """Put what can't be into the database in a folder."""
+    with closing(sqlite3.connect(folder / "mgx.db")) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        for statement in _SPOILED:
+            assert connection.execute(statement).rowcount > 0, statement
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.events import EventType
-from tests.execution.product import Product, event_types, product
+from tests.execution.product import Product, event_types, product, spoil
 from tests.execution.properties import check_events, check_mutations, check_queries
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,6 +25,15 @@ async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Prod
         yield made
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def spoiled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    """A store with rows that nothing of ours wrote."""
+    folder = tmp_path_factory.mktemp("spoiled")
+    async with product(folder) as made:
+        spoil(folder)
+        yield made
+
+
 async def test_there_is_something_of_every_kind(filled: Product) -> None:
     assert await event_types(filled) == set(EventType)
 
@@ -33,6 +42,12 @@ async def test_there_is_something_of_every_kind(filled: Product) -> None:
 @given(data=st.data())
 async def test_queries(filled: Product, data: st.DataObject) -> None:
     await check_queries(filled, data)
+
+
+@some
+@given(data=st.data())
+async def test_queries_of_rows_that_cannot_be(spoiled: Product, data: st.DataObject) -> None:
+    await check_queries(spoiled, data)
 
 
 @some
