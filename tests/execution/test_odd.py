@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.execution.properties import check_odd
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_objects_that_hold_anything(data: st.DataObject) -> None:
     await check_odd(data)

@@ -15,7 +15,7 @@ from tests.execution.properties import check_events, check_mutations, check_quer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-some = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
