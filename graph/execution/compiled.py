@@ -222,10 +222,10 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             records = await lookup.load(self.context_value, keys, part.fields)
             answers |= _answers(part, lookup, records, keys)
         except Exception:
-            answers.clear()
+            answers.clear()  # not even its keys can be looked at, perhaps
         for each in wanted:
             for number, (answer, key) in enumerate(zip(each.answers, each.keys, strict=True)):
-                if key in answers:
+                if answers and key in answers:
                     answer[field.name] = answers[key]
                 else:
                     value = self._execute(field, each.source(number), each.at(number))

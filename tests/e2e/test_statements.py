@@ -1,6 +1,6 @@
 """How many SQL statements a query costs: one for each field of a level, however many objects the level has."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ import pytest_asyncio
 
 from domain import feed, runner
 from storage import connections, driver
-from storage.driver import PipelinedConnection
+from storage.driver import PipelinedConnection, ReadingConnection
 from tests.e2e.client import Api
 from tests.e2e.server import serving
 from tests.e2e.work import QUICK, new_run, new_task
+from tests.storage.files import recorded
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -55,18 +56,11 @@ class Filled:
 
     @contextmanager
     def statements(self) -> Iterator[list[str]]:
-        """Collect what is executed in the block and has rows."""
+        """Collect what is executed in the block; what changes many rows at once is one statement."""
         seen: list[str] = []
-        fetch = PipelinedConnection.fetch
-
-        async def note(connection: PipelinedConnection, text: str, parameters: Sequence[Any] = ()) -> list[Any]:
-            if connection in self.opened:
-                seen.append(text)
-            return await fetch(connection, text, parameters)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(PipelinedConnection, "fetch", note)
+        with recorded(self.opened) as statements:
             yield seen
+        seen += [text for text, _ in statements]
 
     async def cost(self, query: str) -> int:
         """Return how many statements a query takes; the least of three, as the engine may look for work meanwhile."""
@@ -87,11 +81,17 @@ async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fill
         opened.add(connection)
         return connection
 
+    async def connect_to_read(path: Path, *, busy_timeout: float) -> ReadingConnection:
+        connection = await driver.connect_to_read(path, busy_timeout=busy_timeout)
+        opened.add(connection)
+        return connection
+
     folder = tmp_path_factory.mktemp("statements")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed, "POLL_SECONDS", 3600.0)
         patch.setattr(runner, "LONGEST_SLEEP", 3600.0)
         patch.setattr(connections, "connect", connect)
+        patch.setattr(connections, "connect_to_read", connect_to_read)
         async with serving(folder, database_synchronous="NORMAL", max_concurrent_runs=20) as served:
             start = (await served.api.ask("{ eventCursor }"))["eventCursor"]
             config = {**QUICK, "steps": 1, "artifactsPerStep": 1}
@@ -151,3 +151,39 @@ async def test_ids_of_one_kind_are_looked_up_together(filled: Filled) -> None:
     ids = [node["id"] for node in (await filled.api.ask("{ runs(first: 50) { nodes { id } } }"))["runs"]["nodes"]]
     quoted = ", ".join(f'"{id_}"' for id_ in ids)
     assert await filled.cost(f"{{ nodes(ids: [{quoted}]) {{ id ... on Run {{ task {{ name }} }} }} }}") == 2
+
+
+async def test_a_page_of_fifty_runs_with_their_tasks_is_two_statements(filled: Filled) -> None:
+    fields = "id number status progress createdAt duration"
+    assert await filled.cost(f"{{ runs(first: 50) {{ nodes {{ {fields} task {{ id name }} }} }} }}") == 2
+    assert await filled.cost(f"{{ runs(first: 50) {{ totalCount nodes {{ {fields} task {{ id name }} }} }} }}") == 3
+
+
+async def test_one_thing_is_one_statement_and_what_it_refers_to_another(filled: Filled) -> None:
+    (run,) = (await filled.api.ask("{ runs(first: 1) { nodes { id task { id } } } }"))["runs"]["nodes"]
+    for query, statements in (
+        (f'{{ run(id: "{run["id"]}") {{ id status labels }} }}', 1),
+        (f'{{ run(id: "{run["id"]}") {{ id task {{ name }} }} }}', 2),
+        (f'{{ task(id: "{run["task"]["id"]}") {{ id name totalRuns }} }}', 1),
+        (f'{{ node(id: "{run["id"]}") {{ id ... on Run {{ number }} }} }}', 1),
+        ('{ run(id: "nothing") { id } }', 1),
+        ("{ eventCursor teams { name } feed { subscribers } }", 0),
+    ):
+        assert await filled.cost(query) == statements, query
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("createTask", 2), ("updateTask", 3), ("updateRun", 9), ("createMetrics", 2)]
+)
+async def test_a_mutation_costs_no_more_than_it_did(filled: Filled, name: str, most: int) -> None:
+    task = await new_task(filled.api)
+    (run,) = (await filled.api.ask("{ runs(last: 1) { nodes { id } } }"))["runs"]["nodes"]
+    inputs: dict[str, dict[str, Any]] = {
+        "createTask": {"name": "Another"},
+        "updateRun": {"runId": run["id"], "labels": ["kept"]},
+        "updateTask": {"taskId": task["id"], "name": "Renamed"},
+        "createMetrics": {"taskId": task["id"], "metrics": [{"name": "rows", "value": n} for n in range(100)]},
+    }
+    with filled.statements() as seen:
+        await filled.api.mutate(name, inputs[name], "id")
+    assert len(seen) <= most, "\n".join(seen)

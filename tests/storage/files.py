@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ import pytest
 from domain.events import Event
 from domain.store import Store
 from storage.connections import SqliteLink
+from storage.driver import PipelinedConnection
 from storage.statements import Params, Query, Result
 from storage.statements import Statement as Compiled
 from storage.store import SqliteSettings, open_store
@@ -40,17 +41,23 @@ async def opened(
 
 
 @contextmanager
-def recorded() -> Iterator[list[Statement]]:
-    """Note the statements that are executed in the block, but for those that begin transactions."""
+def recorded(among: Container[PipelinedConnection] | None = None) -> Iterator[list[Statement]]:
+    """Note the statements that are executed in the block, but for those that begin or end transactions.
+
+    Args:
+        among: The connections that count; all if None.
+    """
     statements: list[Statement] = []
     fetch, hand_over = SqliteLink.fetch, SqliteLink.hand_over
 
     async def note(link: SqliteLink, *queries: Query) -> Sequence[Result]:
-        statements.extend((statement.text, statement.bind(params)) for statement, params in queries)
+        if among is None or link.driver in among:
+            statements.extend((statement.text, statement.bind(params)) for statement, params in queries)
         return await fetch(link, *queries)
 
     def note_handed_over(link: SqliteLink, statement: Compiled, rows: Sequence[Params]) -> None:
-        statements.append((statement.text, statement.bind(rows[0])))
+        if among is None or link.driver in among:
+            statements.append((statement.text, statement.bind(rows[0])))
         hand_over(link, statement, rows)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -103,7 +103,7 @@ class Life:
 def at(status: RunStatus, **fields: Any) -> Life:
     """A run that has just come to a status, with a worker where one is needed, and step a started where it runs."""
     life = Life(**fields)
-    for command in _WAYS[status]:
+    for command in WAYS[status]:
         life.do(command)
     if status is RunStatus.TIMEOUT:
         life.do(c.Expire(), after=300)
@@ -121,7 +121,7 @@ _STARTED: Final = (*_PLANNED, APPROVE, CLAIM, c.StartStep(key="a"))
 _DONE: Final = tuple(
     command for key in "abc" for command in (c.StartStep(key=key), c.FinishStep(key=key, output=f"{key} is done"))
 )
-_WAYS: Final[dict[RunStatus, tuple[c.Command, ...]]] = {
+WAYS: Final[dict[RunStatus, tuple[c.Command, ...]]] = {
     RunStatus.PENDING: (),
     RunStatus.ANALYZING: (CLAIM,),
     RunStatus.AWAITING_APPROVAL: _PLANNED,

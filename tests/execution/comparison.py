@@ -1,0 +1,103 @@
+"""One request by two executors: compiled selections, and Strawberry's own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard, cast
+
+import graphql
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, parse, validate
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from graph.execution.compiled import CompilingExecutor, Plans
+from tests.execution.documents import Told
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a request.
+
+    Attributes:
+        data: Written down, so that the order of keys, 1, 1.0 and true, and NaN and NaN are told apart or not.
+        errors: Likewise, in the order in which they came.
+        waited: Whether something had to be awaited, so that the order of errors is by chance.
+    """
+
+    data: str
+    errors: list[str]
+    waited: bool
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Outcome):
+            return NotImplemented
+        mine, theirs = self.errors, other.errors
+        if self.waited or other.waited:
+            mine, theirs = sorted(mine), sorted(theirs)
+        return (self.data, mine) == (other.data, theirs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Compared:
+    """A valid document that both executors execute.
+
+    Args:
+        schema: Of the document.
+        text: The document's.
+    """
+
+    def __init__(self, schema: GraphQLSchema, text: str) -> None:
+        self.tree = parse(text)
+        self.plans = Plans(self.tree)
+        self._schema = schema
+        self._text = text
+        assert not (wrong := validate(schema, self.tree)), f"{wrong}\n{text}"
+
+    async def answer(
+        self,
+        variables: Mapping[str, Any],
+        context: Callable[[], object] = lambda: None,
+        root: object = None,
+        operation: str | None = None,
+    ) -> Outcome:
+        """See that both answer the same; return what they answer.
+
+        Args:
+            variables: As a client sends them.
+            context: Makes the context of an execution.
+            root: What execution begins with.
+            operation: Which one of the document's, if there are several.
+        """
+
+        async def execute(**executor: Any) -> Outcome:
+            given = self._schema, self.tree, root, context(), dict(variables), operation
+            return await _outcome(graphql.execute(*given, is_awaitable=_is_awaitable, **executor))
+
+        stock = await execute(executor_class=StrawberryGraphQLCoreExecutionContext)
+        # Once, perhaps, to compile, and once with what was compiled.
+        for _ in range(2):
+            compiled = await execute(executor_class=CompilingExecutor, plans=self.plans)
+            assert compiled == stock, f"{self._text}\n{variables}"
+        return stock
+
+
+async def compare(
+    schema: GraphQLSchema, told: Told, context: Callable[[], object] = lambda: None, root: object = None
+) -> Outcome:
+    """Execute a request by both executors; as `Compared.answer`."""
+    return await Compared(schema, told.text).answer(told.variables, context, root)
+
+
+async def _outcome(result: Awaitable[ExecutionResult] | ExecutionResult) -> Outcome:
+    waited = not isinstance(result, ExecutionResult)
+    answer = result if isinstance(result, ExecutionResult) else await result
+    return Outcome(repr(answer.data), [_written(error) for error in answer.errors or ()], waited)
+
+
+_is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
+
+
+def _written(error: GraphQLError) -> str:
+    return repr((error.formatted, type(error.original_error), str(error.original_error)))

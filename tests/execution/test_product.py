@@ -1,0 +1,62 @@
+"""Whatever is asked of the product's schema, compiled selections answer as Strawberry's own executor does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.events import EventType
+from tests.execution.product import Product, event_types, product, spoil
+from tests.execution.properties import check_events, check_mutations, check_queries
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+some = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    """A store with something of every kind."""
+    async with product(tmp_path_factory.mktemp("product")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def spoiled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
+    """A store with rows that nothing of ours wrote."""
+    folder = tmp_path_factory.mktemp("spoiled")
+    async with product(folder) as made:
+        spoil(folder)
+        yield made
+
+
+async def test_there_is_something_of_every_kind(filled: Product) -> None:
+    assert await event_types(filled) == set(EventType)
+
+
+@some
+@given(data=st.data())
+async def test_queries(filled: Product, data: st.DataObject) -> None:
+    await check_queries(filled, data)
+
+
+@some
+@given(data=st.data())
+async def test_queries_of_rows_that_cannot_be(spoiled: Product, data: st.DataObject) -> None:
+    await check_queries(spoiled, data)
+
+
+@some
+@given(data=st.data())
+async def test_mutations(filled: Product, data: st.DataObject) -> None:
+    await check_mutations(filled, data)
+
+
+@some
+@given(data=st.data())
+async def test_events_of_every_type(filled: Product, data: st.DataObject) -> None:
+    await check_events(filled, data)
