@@ -62,8 +62,12 @@ def test_the_demo_needs_none_either(tmp_path: Path) -> None:
     assert "GraphiQL" not in demo.out
 
 
-def test_a_bad_manifest_ends_the_start_with_one_line_before_anything_is_done(tmp_path: Path) -> None:
-    serve = mgx("serve", cwd=tmp_path, **trusting(tmp_path, "query Typo { teems { name } }"))
+@pytest.mark.parametrize("flags", [(), ("--processes=2", "--database-url=postgresql://127.0.0.1:9/nowhere")])
+def test_a_bad_manifest_ends_the_start_with_one_line_before_anything_is_done(
+    tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    settings = {**trusting(tmp_path, "query Typo { teems { name } }"), "MGX_LOG_LEVEL": "error"}
+    serve = mgx("serve", *flags, cwd=tmp_path, **settings)
     assert (serve.code, serve.out) == (2, "")
     assert_one_line(serve.err)
     assert "(Typo)" in serve.err
