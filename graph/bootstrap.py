@@ -24,6 +24,7 @@ from graph.settings import Settings
 from graph.transport.connections import Shutdown
 from graph.transport.origins import LOOPBACK_HOSTS
 from graph.transport.shared import RequestInfo, Transport, TransportOptions
+from graph.trusted import trust_documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +52,11 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
     """Open everything that the settings ask for, and close it again in reverse order.
 
     Raises:
+        ManifestError: The manifest of trusted documents can't be used.
         TeamSetupError: A team can't be registered.
         StorageError: The database can't be opened, or the bus of the bell is none that we know.
     """
+    engine = _engine(settings)
     async with AsyncExitStack() as stack:
 
         def publish(events: Sequence[Event]) -> None:
@@ -69,7 +72,7 @@ async def open_application(settings: Settings) -> AsyncGenerator[Application]:
         if settings.event_retention is not None:
             await stack.enter_async_context(Retention(backend.store, settings.event_retention).serve())
         services = _services(settings, backend, feed, lambda: transport.connections.open)
-        transport = _transport(settings, services, backend.tracer)
+        transport = _transport(settings, engine, services, backend.tracer)
         yield Application(
             settings=settings,
             services=services,
@@ -98,10 +101,7 @@ def _services(settings: Settings, backend: Backend, feed: Feed, connections: Cal
     )
 
 
-def _transport(settings: Settings, services: Services, tracer: Tracer) -> Transport:
-    async def make_context(info: RequestInfo) -> Context:
-        return Context(services=services, principal=ANONYMOUS, request_id=info.request_id)
-
+def _engine(settings: Settings) -> Engine:
     limits = Limits(
         tokens=settings.max_tokens,
         depth=settings.max_depth,
@@ -118,8 +118,18 @@ def _transport(settings: Settings, services: Services, tracer: Tracer) -> Transp
             introspection=settings.is_open if settings.introspection is None else settings.introspection,
             suggestions=settings.is_open if settings.suggestions is None else settings.suggestions,
             query_timeout=settings.query_timeout,
+            trusted_only=settings.trusted_documents_only,
         ),
     )
+    if settings.trusted_documents is not None:
+        trust_documents(engine.documents, settings.trusted_documents)
+    return engine
+
+
+def _transport(settings: Settings, engine: Engine, services: Services, tracer: Tracer) -> Transport:
+    async def make_context(info: RequestInfo) -> Context:
+        return Context(services=services, principal=ANONYMOUS, request_id=info.request_id)
+
     options = TransportOptions(
         init_timeout=settings.init_timeout,
         heartbeat=settings.heartbeat,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final, TypeVar
+from typing import Final, TypeVar, get_args
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -26,6 +26,7 @@ from domain.model import ENGINE, RunStatus
 from domain.ports import Bell, BellState, Clock
 from domain.store import RunCensus
 from domain.timed_store import TimedStore
+from graph.execution.documents import Documents, Outcome, Source
 from graph.transport.shared import Transport
 
 Key = TypeVar("Key", bound=tuple[str, ...])
@@ -74,6 +75,7 @@ class Monitoring:
             *_runs(self._parts, census),
             *_feed(self._parts),
             *_operations(self._parts.transport),
+            *_documents(self._parts.transport.engine.documents),
             *_writes(self._parts.store),
             _info(),
             *self._process.collect(),
@@ -150,12 +152,25 @@ def _operations(transport: Transport) -> Iterator[Metric]:
     yield _histogram(
         "mgx_event_duration_seconds", "Executing a subscription for one event.", [], {(): engine.event_durations}
     )
-    documents = CounterMetricFamily(
-        "mgx_documents", "Documents that came, by whether they were known.", labels=["cache"]
+
+
+def _documents(documents: Documents) -> Iterator[Metric]:
+    lookups = CounterMetricFamily(
+        "mgx_documents", "Documents that were asked for, by whether they were known.", labels=["source", "cache"]
     )
-    documents.add_metric(["hit"], engine.documents.hits)
-    documents.add_metric(["miss"], engine.documents.misses)
-    yield documents
+    for source in get_args(Source):
+        for outcome in get_args(Outcome):
+            lookups.add_metric([source, outcome], documents.lookups[source, outcome])
+    yield lookups
+    yield _counter("mgx_document_evictions", "Documents given up for more recent ones.", documents.evictions)
+    kept = {"recent": documents.recent, "trusted": documents.trusted}
+    counts = GaugeMetricFamily("mgx_cached_documents", "Documents that are kept ready.", labels=["kind"])
+    sizes = GaugeMetricFamily("mgx_cached_document_bytes", "Their texts together.", labels=["kind"])
+    for kind, each in kept.items():
+        counts.add_metric([kind], each.documents)
+        sizes.add_metric([kind], each.text_bytes)
+    yield counts
+    yield sizes
 
 
 def _writes(store: TimedStore) -> Iterator[Metric]:

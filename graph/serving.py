@@ -83,7 +83,7 @@ async def serve(settings: Settings, where: Listeners, announce: Callable[[str], 
         announce: Called once with our address, such as http://127.0.0.1:8000, when requests are answered.
 
     Raises:
-        TeamSetupError, StorageError: See `graph.bootstrap.open_application`.
+        ManifestError, TeamSetupError, StorageError: See `graph.bootstrap.open_application`.
     """
     async with open_application(settings) as application:
         await serve_app(application, create_app(application), where, announce)

@@ -70,7 +70,15 @@ class Settings(BaseSettings):
         default=(),
         description="Host names, with commas, under which the server is reached; on loopback its own are known.",
     )
-    graphiql: bool | None = Field(default=None, description="Serve GraphiQL; by default on loopback and with --dev.")
+    trusted_documents: Path | None = Field(
+        default=None,
+        description="Manifest of the documents that clients may ask for by documentId, as code generation writes it.",
+    )
+    trusted_documents_only: bool = Field(default=False, description="Refuse all documents but those of the manifest.")
+    graphiql: bool | None = Field(
+        default=None,
+        description="Serve GraphiQL; by default on loopback and with --dev, but not with --trusted-documents-only.",
+    )
     metrics: bool | None = Field(
         default=None, description="Serve /metrics to Prometheus; by default on loopback and with --dev."
     )
@@ -222,6 +230,16 @@ class Settings(BaseSettings):
             raise ValueError(f"{self.processes} processes have no ports for metrics from {self.metrics_port} on.")
         return self
 
+    @model_validator(mode="after")
+    def _trusted_only(self) -> Self:
+        if self.trusted_documents_only and self.trusted_documents is None:
+            raise ValueError("--trusted-documents-only needs the manifest that --trusted-documents names.")
+        if self.trusted_documents_only and self.graphiql:
+            raise ValueError(
+                "--graphiql and --trusted-documents-only contradict each other: it sends what people type."
+            )
+        return self
+
     @property
     def is_postgres(self) -> bool:
         """Whether the database is in PostgreSQL."""
@@ -256,7 +274,8 @@ class Settings(BaseSettings):
     @property
     def serves_graphiql(self) -> bool:
         """Whether there is GraphiQL."""
-        return self.is_open if self.graphiql is None else self.graphiql
+        by_default = self.is_open and not self.trusted_documents_only
+        return by_default if self.graphiql is None else self.graphiql
 
     @property
     def serves_metrics(self) -> bool:

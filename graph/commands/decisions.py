@@ -10,8 +10,6 @@ from graph.client import Data
 from graph.commands.command import Command
 from graph.commands.operations import add_url, client, mutate, run_api
 
-_STATUS: Final = "run { status }"
-
 
 def _decision(
     field: str, done: str, values: Callable[[Namespace], Data], add_arguments: Callable[[ArgumentParser], None]
@@ -32,7 +30,7 @@ def _decision(
 
     def run(arguments: Namespace) -> int:
         given = {"runId": arguments.run, **values(arguments)}
-        payload = run_api(mutate(client(arguments), field, _STATUS, given))
+        payload = run_api(mutate(client(arguments), field, given))
         print(f"{done} {arguments.run}, which is {payload['run']['status']} now.")
         return 0
 

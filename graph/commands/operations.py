@@ -5,75 +5,31 @@ from __future__ import annotations
 import asyncio
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from graph.client import ApiError, Client, Data
 from graph.commands.command import CommandError
 from graph.commands.signals import attentively
+from graph.own_operations import MUTATIONS, RUN, RUN_EVENTS
 from graph.settings import ClientSettings
 
 _Result = TypeVar("_Result")
 
-_PLAN: Final = """
-fragment PlanParts on Plan {
-  version digest summary complexity feedback
-  steps { key title detail assignee status }
-}
-"""
 
-_RUN_EVENTS: Final = (
-    """
-subscription RunEvents($runId: ID!, $after: String) {
-  runEvents(runId: $runId, after: $after) {
-    cursor type timestamp message sequence status
-    ... on PlanReadyEvent { plan { ...PlanParts } }
-    ... on ApprovalRequiredEvent { expiresAt }
-    ... on ProgressEvent { step stepStatus progress totalSteps }
-    ... on LogEvent { lines { level message step } }
-    ... on MetricEvent { metrics { name value unit } }
-    ... on ArtifactEvent { artifact { name mediaType size url } }
-  }
-}
-"""
-    + _PLAN
-)
-
-_RUN: Final = (
-    """
-query Run($runId: ID!) {
-  run(id: $runId) {
-    number status
-    task { name }
-    plan { ...PlanParts }
-    failure { message }
-    metricSummaries { name unit count min avg max last }
-    artifacts { name mediaType size url }
-  }
-}
-"""
-    + _PLAN
-)
-
-_USER_ERRORS: Final = "userErrors { code message path }"
-
-
-async def mutate(client: Client, field: str, selection: str, values: Data) -> Data:
+async def mutate(client: Client, field: str, values: Data) -> Data:
     """Run a mutation that takes one input and return its payload.
 
     Args:
         client: Of the server.
-        field: Of the root, such as createRun; its input's type is named after it.
-        selection: What to select of the payload beside `userErrors`.
+        field: Of the root, one of `graph.own_operations.MUTATIONS`.
         values: Of the input; None leaves a field out.
 
     Raises:
         CommandError: The server refused, with the messages of its `userErrors`.
         ApiError: The API can't be used.
     """
-    name = f"{field[0].upper()}{field[1:]}"
-    query = f"mutation {name}($input: {name}Input!) {{ {field}(input: $input) {{ {selection} {_USER_ERRORS} }} }}"
     given = {key: value for key, value in values.items() if value is not None}
-    payload: Data = (await client.execute(query, {"input": given}))[field]
+    payload: Data = (await client.execute(MUTATIONS[field], {"input": given}))[field]
     if payload["userErrors"]:
         raise CommandError(" ".join(error["message"] for error in payload["userErrors"]))
     return payload
@@ -83,7 +39,7 @@ def run_events(
     client: Client, run_id: str, after: str | None = None, on_cut: Callable[[ApiError], None] = lambda _: None
 ) -> AsyncGenerator[Data]:
     """Yield a run's events to its end, whatever becomes of the connection; see `Client.follow`."""
-    return client.follow(_RUN_EVENTS, {"runId": run_id, "after": after}, "runEvents", on_cut)
+    return client.follow(RUN_EVENTS, {"runId": run_id, "after": after}, "runEvents", on_cut)
 
 
 async def find_run(client: Client, run_id: str) -> Data:
@@ -93,7 +49,7 @@ async def find_run(client: Client, run_id: str) -> Data:
         CommandError: There is no such run.
         ApiError: The API can't be used.
     """
-    run: Data | None = (await client.execute(_RUN, {"runId": run_id}))["run"]
+    run: Data | None = (await client.execute(RUN, {"runId": run_id}))["run"]
     if run is None:
         raise CommandError(f"There is no run with the id {run_id!r}.")
     return run

@@ -20,6 +20,7 @@ from graph.commands.command import CommandError
 from graph.commands.flags import read_settings
 from graph.logs import configure_logging
 from graph.settings import Settings
+from graph.trusted import ManifestError
 from storage.errors import StorageError
 from teams.errors import TeamSetupError
 
@@ -55,6 +56,8 @@ def run_process(work: Coroutine[None, None, None]) -> int:
             runner.run(work)
     except KeyboardInterrupt:
         return 0
+    except ManifestError as error:
+        raise CommandError(str(error), exit_code=2) from error
     except (TeamSetupError, StorageError) as error:
         raise CommandError(str(error)) from error
     return 0

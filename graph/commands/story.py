@@ -44,7 +44,6 @@ _QUESTION: Final = (
     "\nVersion {version}: approve ([bold green]a[/]), reject ([bold red]r[/]), or send it back with feedback "
     "([bold yellow]f[/])"
 )
-_STATUS: Final = "run { status }"
 _REDRAWS: Final = 10  # a second
 _CONNECT_SECONDS: Final = 30
 
@@ -110,9 +109,9 @@ class Story:
         return self._board.status == "COMPLETED"
 
     def _create(self) -> None:
-        task = self._api(mutate(self._client, "createTask", "task { id name }", _TASK))["task"]
+        task = self._api(mutate(self._client, "createTask", _TASK))["task"]
         self._say("createTask", task["name"], task["id"])
-        run = self._api(mutate(self._client, "createRun", "run { id number }", {"taskId": task["id"]}))["run"]
+        run = self._api(mutate(self._client, "createRun", {"taskId": task["id"]}))["run"]
         self._say("createRun", f"run {run['number']}", run["id"])
         self.run_id = run["id"]
         self._say("runEvents", "every event as it arrives over our own WebSocket", "")
@@ -145,7 +144,7 @@ class Story:
             field, values = self._ask(run["plan"]["version"]) if self._interactive else ("approveRun", {})
             version = {"runId": self.run_id, "planVersion": run["plan"]["version"]}
             try:
-                self._api(mutate(self._client, field, _STATUS, {**version, **values}))
+                self._api(mutate(self._client, field, {**version, **values}))
                 break
             except CommandError as refusal:
                 self._console.print(Text(str(refusal), style="red"))

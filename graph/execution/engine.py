@@ -56,12 +56,14 @@ class EngineOptions:
         introspection: Whether clients may ask for the schema.
         suggestions: Whether errors may say "Did you mean ...", which tells the schema as well.
         query_timeout: Seconds a query may take; mutations are never cut.
+        trusted_only: Whether documents are refused that are not trusted.
     """
 
     limits: Limits = field(default_factory=Limits)
     introspection: bool = False
     suggestions: bool = False
     query_timeout: float = 30.0
+    trusted_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +71,15 @@ class Request:
     """A GraphQL request as it came over any transport.
 
     Attributes:
-        query: The document's text.
+        query: The document's text, empty where only its id came.
+        document_id: Names a trusted document.
         variables: Not yet coerced.
         operation_name: Which of the document's operations to execute.
         request_id: Ties answers to lines in the log.
     """
 
-    query: str
+    query: str = ""
+    document_id: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     operation_name: str | None = None
     request_id: str
@@ -160,6 +164,7 @@ class Engine:
             self.options.limits,
             introspection=self.options.introspection,
             suggestions=self.options.suggestions,
+            trusted_only=self.options.trusted_only,
         )
         self.event_durations = Durations()
 
@@ -214,10 +219,9 @@ class Engine:
         return Failure(public([located_error(error)], operation.request.request_id))
 
     def _prepare(self, request: Request) -> Operation | Failure:
-        document = self.documents.load(request.query)
+        document = self.documents.find(request.query, request.document_id)
         node = document.select(request.operation_name)
-        limits = self.options.limits
-        document.price(self.schema, limits, node, request.variables).check(limits)
+        document.price(self.schema, node, request.variables).check(document.limits)
         self.documents.ensure_valid(document)
         values = get_variable_values(
             self.schema,

@@ -6,8 +6,9 @@ time it takes to refuse them.
 """
 
 import math
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -88,6 +89,19 @@ class Limits:
     body_bytes: int = 1024 * 1024
     message_bytes: int = 256 * 1024
     operations: int = 100
+
+    def for_trusted(self) -> "Limits":
+        """Return what holds for a document that is trusted: its cost alone, which the client's variables decide."""
+        return replace(
+            self,
+            tokens=sys.maxsize,
+            depth=sys.maxsize,
+            introspection_depth=sys.maxsize,
+            aliases=sys.maxsize,
+            fields=sys.maxsize,
+            document_fields=sys.maxsize,
+            overlaps=sys.maxsize,
+        )
 
 
 @dataclass(frozen=True, slots=True)

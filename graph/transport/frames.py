@@ -42,6 +42,7 @@ class Subscribe:
 
     id: str
     query: str
+    document_id: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     operation_name: str | None = None
 
@@ -153,7 +154,11 @@ def _subscribe(message: dict[str, object]) -> Subscribe:
     payload = _payload(message)
     if payload is None:
         raise InvalidFrameError("subscribe has no payload")
-    query, name = payload.get("query"), payload.get("operationName")
+    query, document_id, name = payload.get("query"), payload.get("documentId"), payload.get("operationName")
+    if not isinstance(document_id, str | None):
+        raise InvalidFrameError("documentId is neither text nor null")
+    if query is None and document_id is not None:
+        query = ""
     if not isinstance(query, str):
         raise InvalidFrameError("query is no text")
     if name is not None and not isinstance(name, str):
@@ -162,4 +167,4 @@ def _subscribe(message: dict[str, object]) -> Subscribe:
         if not isinstance(payload.get(optional), dict | None):
             raise InvalidFrameError(f"{optional} is neither an object nor null")
     variables = cast("Mapping[str, Any]", payload.get("variables") or {})
-    return Subscribe(id=_id(message), query=query, variables=variables, operation_name=name)
+    return Subscribe(id=_id(message), query=query, document_id=document_id, variables=variables, operation_name=name)

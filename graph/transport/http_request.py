@@ -115,7 +115,12 @@ def _json(text: str | bytes, what: str) -> object:
 
 
 def _request(fields: Mapping[str, Any], request_id: str) -> Request:
+    document_id = fields.get("documentId")
+    if not isinstance(document_id, str | None):
+        raise HttpRefusedError(400, "documentId has to be a string or null.")
     query = fields.get("query")
+    if query is None and document_id is not None:
+        query = ""
     if not isinstance(query, str):
         raise HttpRefusedError(400, "query has to be a string with a GraphQL document.")
     name = fields.get("operationName")
@@ -126,6 +131,7 @@ def _request(fields: Mapping[str, Any], request_id: str) -> Request:
             raise HttpRefusedError(400, f"{optional} has to be an object or null.")
     return Request(
         query=query,
+        document_id=document_id,
         variables=fields.get("variables") or {},
         # GET has no null: an empty name means none.
         operation_name=name or None,

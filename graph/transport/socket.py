@@ -301,6 +301,7 @@ class _Socket:
     async def _run(self, message: Subscribe, running: _Running, request_id: str) -> None:
         request = Request(
             query=message.query,
+            document_id=message.document_id,
             variables=message.variables,
             operation_name=message.operation_name,
             request_id=request_id,

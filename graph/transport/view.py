@@ -22,6 +22,7 @@ _ALLOW: Final = ("allow", "GET, POST, OPTIONS")
 
 # Failures that are not the document's are told by status to every client, whatever it accepts.
 _STATUS: Final[Mapping[str, int]] = {
+    ErrorCode.BAD_REQUEST: 400,
     ErrorCode.UNAUTHENTICATED: 401,
     ErrorCode.FORBIDDEN: 403,
     ErrorCode.RATE_LIMITED: 429,

@@ -113,6 +113,16 @@ def test_metrics_are_served_on_loopback_and_elsewhere_on_demand() -> None:
     assert read(*elsewhere, "--metrics").serves_metrics
 
 
+def test_only_trusted_documents_leave_no_place_for_graphiql() -> None:
+    trusting = ("--trusted-documents=manifest.json",)
+    assert read(*trusting).serves_graphiql
+    only = (*trusting, "--trusted-documents-only")
+    assert not read(*only).serves_graphiql
+    assert not read(*only, "--dev").serves_graphiql
+    assert "--graphiql" in refusal(*only, "--graphiql")
+    assert "--trusted-documents" in refusal("--trusted-documents-only")
+
+
 def test_several_processes_have_metrics_at_ports_of_their_own() -> None:
     several = ("--processes=4", "--database-url=postgresql://localhost/mgx")
     assert not read(*several).serves_metrics

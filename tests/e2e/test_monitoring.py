@@ -1,6 +1,8 @@
 """What Prometheus reads at /metrics."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from domain.errors import StoreError
 from domain.model import Principal
+from graph.own_operations import OWN_OPERATIONS
 from tests.e2e.client import PATIENCE, Api, RefusedError
 from tests.e2e.server import serving
 from tests.e2e.work import awaiting, ended, new_run, running
@@ -67,7 +70,6 @@ async def test_operations_are_counted_by_what_became_of_them(tmp_path: Path) -> 
         assert read["mgx_operation_duration_seconds_bucket{le=+Inf}{transport=http}{type=mutation}"] == 4
         assert not [name for name in read if "duration" in name and "{type=subscription}" in name]
         assert read["mgx_event_duration_seconds_count"] >= read[operations("subscription", "OK", "sse")]
-        assert read["mgx_documents_total{cache=hit}"] >= 1
         assert read["mgx_write_duration_seconds_count"] > 2
         assert read["mgx_write_wait_seconds_count"] >= read["mgx_write_duration_seconds_count"]
 
@@ -97,6 +99,36 @@ async def test_connections_are_counted_by_transport(tmp_path: Path) -> None:
             assert read["mgx_connections{transport=websocket}"] == 1
             assert read["mgx_connections{transport=sse}"] == 1
         assert (read["mgx_bell_connected"], read["mgx_bell_rebuilds_total"]) == (1, 0)
+
+
+async def test_documents_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
+    text = "query Teams { teams { name } }"
+    identifier = hashlib.sha256(text.encode()).hexdigest()
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({identifier: text}))
+    async with serving(tmp_path, trusted_documents=manifest) as served:
+        api = served.api
+        before = await scrape(api)
+        own = before["mgx_cached_documents{kind=trusted}"] - 1
+        assert own == len(OWN_OPERATIONS)
+        assert before["mgx_cached_document_bytes{kind=trusted}"] == len(text) + sum(map(len, OWN_OPERATIONS))
+        assert before["mgx_cached_documents{kind=recent}"] == 0
+        for _ in range(3):
+            await api.ask("{ teams { name } }")
+        await api.ask(text)
+        for document_id, times in ((identifier, 5), ("0" * 64, 2)):
+            for _ in range(times):
+                await api.http.post(api.url, json={"documentId": f"sha256:{document_id}"})
+        read = await scrape(api)
+        counts = {
+            (source, cache): read[f"mgx_documents_total{{cache={cache}}}{{source={source}}}"]
+            for source in ("text", "id")
+            for cache in ("hit", "miss")
+        }
+        assert counts == {("text", "miss"): 1, ("text", "hit"): 3, ("id", "hit"): 5, ("id", "miss"): 2}
+        assert read["mgx_cached_documents{kind=recent}"] == 1
+        assert read["mgx_cached_document_bytes{kind=recent}"] == len("{ teams { name } }")
+        assert read["mgx_document_evictions_total"] == 0
 
 
 async def test_a_database_that_can_not_be_read_hides_only_what_it_would_tell(

