@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from storage.filters import Terms, conditions
+from storage.filters import Terms, among, conditions
 from storage.keyset import Bound, Ordering
 from storage.session import Shape
 from storage.sql import listed, texts
@@ -52,6 +52,7 @@ class Outline:
         before: What the window ends before.
         backward: Whether the last rows of the window are wanted.
         floor: Where the list begins, if that is not with its first row.
+        merged: Columns each of whose values has the list's order by an index.
     """
 
     shape: Shape[Any]
@@ -62,6 +63,7 @@ class Outline:
     before: Bound | None
     backward: bool
     floor: Floor | None = None
+    merged: frozenset[str] = frozenset()
 
     def columns(self, source: FromClause) -> list[ColumnElement[Any]]:
         """Return the record's columns and what more the key needs."""
@@ -73,10 +75,20 @@ class Outline:
         names = [column.key for column in self.columns(self.shape.table)]
         return [names.index(name) for name in self.ordering.names]
 
+    def choice(self) -> tuple[str, str, Outline] | None:
+        """Return the column of a test of several values that has an index for each, its parameter, and what is left."""
+        for term in self.terms:
+            test, column, name = term
+            if test is among and column in self.merged:
+                return column, name, replace(self, terms=tuple(other for other in self.terms if other is not term))
+        return None
+
 
 @lru_cache(_KEPT)
-def rows(outline: Outline) -> AnySelect:
+def rows(outline: Outline, dialect: str) -> AnySelect:
     """Return what reads a page: at most `rows` rows of the window, in the direction that is wanted."""
+    if (choice := outline.choice()) is not None:
+        return _rows_of_each(*choice, dialect)
     table = outline.shape.table
     own = [*conditions(outline.terms, table), *_above_floor(outline, table)]
     ranges = _ranges(outline, table, outline.columns(table), own)
@@ -109,15 +121,27 @@ def rows_below(outline: Outline, dialect: str) -> AnySelect:
     page = select(*outline.columns(table), parent)
     if not ranges:
         return page.where(false())
-    parts = [select(part.correlate(parents).subquery()) for part in ranges]
-    chosen = parts[0] if len(parts) == 1 else union_all(*parts)
-    if dialect == POSTGRESQL:  # which would compare each row with the list rather than look up what is in it
-        found = chosen.lateral()
-        joined = parents.join(found, true()).join(table, and_(parent == parents.c.value, last == found.c["last"]))
-    else:
-        same = [parent == parents.c.value] if parent.primary_key else []
-        joined = parents.join(table, and_(*same, last.in_(chosen)))
+    joined = _joined(outline, ranges, parents, parent, dialect)
     return page.select_from(joined).order_by(parent, *outline.ordering.whole(table, backward=outline.backward))
+
+
+def _rows_of_each(column: str, name: str, outline: Outline, dialect: str) -> AnySelect:
+    """Return what `rows` does for a list of the rows whose column has one of several values.
+
+    A page of each is read by the index that leads with the column, and of these the page. No index has the order of all
+    of them, and to look for rare ones among the others takes longer the more there are.
+    """
+    table = outline.shape.table
+    choices = texts(listed(name))
+    inner = table.alias("below")
+    own = [inner.c[column] == choices.c.value, *conditions(outline.terms, inner), *_above_floor(outline, inner)]
+    ranges = _ranges(outline, inner, [inner.c[outline.ordering.names[-1]].label("last")], own)
+    page = select(*outline.columns(table))
+    if not ranges:
+        return page.where(false())
+    joined = _joined(outline, ranges, choices, table.c[column], dialect)
+    order = outline.ordering.whole(table, backward=outline.backward)
+    return page.select_from(joined).order_by(*order).limit(_ROWS)
 
 
 @lru_cache(_KEPT)
@@ -138,6 +162,21 @@ def edges_below(outline: Outline, *, count: bool) -> AnySelect:
     inner = outline.shape.table.alias("beyond")
     own = [inner.c[outline.parent] == parents.c.value, *conditions(outline.terms, inner)]
     return select(*_edges(outline, inner, own, count, parents), parents.c.value).select_from(parents)
+
+
+def _joined(
+    outline: Outline, ranges: Sequence[AnySelect], parents: FromClause, column: ColumnElement[Any], dialect: str
+) -> FromClause:
+    """Return each of `parents` with its rows of the table, which are those that the ranges name as `last`."""
+    table = outline.shape.table
+    last = table.c[outline.ordering.names[-1]]
+    parts = [select(part.correlate(parents).subquery()) for part in ranges]
+    chosen = parts[0] if len(parts) == 1 else union_all(*parts)
+    if dialect == POSTGRESQL:  # which would compare each row with the list rather than look up what is in it
+        found = chosen.lateral()
+        return parents.join(found, true()).join(table, and_(column == parents.c.value, last == found.c["last"]))
+    same = [column == parents.c.value] if column.primary_key else []
+    return parents.join(table, and_(*same, last.in_(chosen)))
 
 
 def _ranges(

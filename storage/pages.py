@@ -63,6 +63,7 @@ class Listing(Generic[T]):
         where: Which rows.
         parent: The column with the parent's id, for lists below parents.
         floor: Where the list begins, for lists that may have lost their first rows.
+        merged: Columns each of whose values has the list's order by an index.
     """
 
     shape: Shape[T]
@@ -71,11 +72,13 @@ class Listing(Generic[T]):
     where: Where
     parent: str | None = None
     floor: Floor | None = None
+    merged: frozenset[str] = frozenset()
 
     async def page(self, session: Session, request: PageRequest) -> Page[T]:
         """Return a page of the list; raises InvalidCursorError, CursorExpiredError."""
         window = self._window(request, (None,))
-        rows = await session.rows(statements.rows(window.outline), **window.values)
+        statement = statements.rows(window.outline, await session.dialect())
+        rows = await session.rows(statement, **window.values)
         edges = None
         if window.looks_beyond:
             edges = await session.row(statements.edges(window.outline, count=request.count), **window.values)
@@ -104,7 +107,15 @@ class Listing(Generic[T]):
         after, after_values = self._bound("after", request.after, parents)
         before, before_values = self._bound("before", request.before, parents)
         outline = Outline(
-            self.shape, self.ordering, self.where.terms, self.parent, after, before, request.backward, self.floor
+            self.shape,
+            self.ordering,
+            self.where.terms,
+            self.parent,
+            after,
+            before,
+            request.backward,
+            self.floor,
+            self.merged,
         )
         rows = {"rows": request.limit + 1}  # one more than wanted tells whether the list goes on
         return _Window(request, outline, self.where.values | after_values | before_values | rows)
