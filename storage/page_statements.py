@@ -182,7 +182,11 @@ def _joined(
 def _ranges(
     outline: Outline, source: FromClause, columns: Sequence[ColumnElement[Any]], own: Sequence[ColumnElement[bool]]
 ) -> list[AnySelect]:
-    """Return a query for each range of the list that can have rows in the window."""
+    """Return a query for each range of the list that can have rows in the window.
+
+    The window's sides come first, here and wherever they stand beside other conditions: of two limits to the same side
+    SQLite goes by the first, and would read all that lies between a time, or the floor, and the window.
+    """
     found = []
     for part in outline.ordering.ranges(source):
         sides = [part.belongs]
@@ -193,7 +197,7 @@ def _ranges(
             sides.append(side)
         else:
             order = outline.ordering.by(part.columns, backward=outline.backward)
-            found.append(select(*columns).where(*own, *sides).order_by(*order).limit(_ROWS))
+            found.append(select(*columns).where(*sides, *own).order_by(*order).limit(_ROWS))
     return found
 
 
@@ -228,7 +232,7 @@ def _edges(
             and (side := part.side(outline.ordering, bound, later=later, inclusive=True)) is not None
         ]
         key = source.c[outline.ordering.names[-1]]
-        found.append(or_(false(), *(select(key).where(*own, side).correlate(*outer).exists() for side in sides)))
+        found.append(or_(false(), *(select(key).where(side, *own).correlate(*outer).exists() for side in sides)))
     found.append(floor)
     if count:
         found.append(select(func.count()).select_from(source).where(*own).correlate(*outer).scalar_subquery())
