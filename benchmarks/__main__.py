@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import cluster, costs, fanout, growth, latency, retention, runs, startup, waiting
+from benchmarks import cluster, costs, fanout, growth, latency, retention, runs, servers, startup, waiting
 from benchmarks.results import keep, machine
 
 BENCHMARKS = {
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "cluster": cluster.measure,
     "retention": retention.measure,
     "growth": growth.measure,
+    "servers": servers.measure,
 }
 
 
