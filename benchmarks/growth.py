@@ -124,8 +124,9 @@ async def counts(table: Table, places: Sequence[Place]) -> None:
 
 
 async def _cursor_at(place: Place, depth: float) -> str:
-    """Return the cursor of a run that has a share of all runs before it, newest first."""
+    """Return the cursor of a run that a share of all runs precedes, newest first, and that at least a page follows."""
     async with http(place.url) as api:
         newest = datetime.fromisoformat((await api.ask(_NEWEST))["runs"]["nodes"][0]["createdAt"])
-        until = newest - timedelta(minutes=int(depth * place.runs))
+        before = min(int(depth * place.runs), place.runs - 2 * PAGE)
+        until = newest - timedelta(minutes=before)
         return str((await api.ask(_BEFORE, t=until.isoformat()))["runs"]["pageInfo"]["endCursor"])
