@@ -64,6 +64,7 @@ lock: setup
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 pyproject.toml --output-file requirements/app.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 --all-extras pyproject.toml --output-file requirements/extras.txt
 	@$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 requirements/uv.in --output-file requirements/uv.txt
+	@$(BIN)/uv pip compile --quiet --no-header --upgrade --generate-hashes --universal --python-version 3.11 requirements/servers.in --output-file requirements/servers.txt
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import cluster, costs, fanout, latency, retention, runs, startup, waiting
+from benchmarks import cluster, costs, fanout, growth, latency, retention, runs, servers, startup, waiting
 from benchmarks.results import keep, machine
 
 BENCHMARKS = {
@@ -20,6 +20,8 @@ BENCHMARKS = {
     "fanout": fanout.measure,
     "cluster": cluster.measure,
     "retention": retention.measure,
+    "growth": growth.measure,
+    "servers": servers.measure,
 }
 
 

@@ -53,11 +53,13 @@ class Contender:
         name: For people.
         command: What starts it; it prints its address when it is ready.
         is_ours: Whether it is the product, which needs a run.
+        env: What it finds in its environment besides.
     """
 
     name: str
     command: Sequence[str]
     is_ours: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 _PYTHON: Final = (sys.executable, "-m")
@@ -95,27 +97,34 @@ async def measure(folder: Path) -> Table:
     figures = {contender.name: Figures() for contender in CONTENDERS}
     for number in range(ROUNDS):
         for contender in CONTENDERS:
-            with _running(contender, _new(folder, f"{number}-{contender.name}")) as server:
-                async with _subscribed(server, contender, SUBSCRIBERS) as place:
-                    await _measure(place, figures[contender.name])
+            with running(contender, new_folder(folder, f"{number}-{contender.name}")) as server:
+                async with audience(server, contender, SUBSCRIBERS) as place:
+                    await fan_out(place, figures[contender.name])
     table = Table(f"{SUBSCRIBERS} subscribers of one run, 8 fields an event; medians of {ROUNDS} rounds")
     _compare(table, figures)
-    with _running(OURS, _new(folder, "many")) as server:
-        async with _subscribed(server, OURS, MANY) as place:
+    with running(OURS, new_folder(folder, "many")) as server:
+        async with audience(server, OURS, MANY) as place:
             many = Figures()
-            await _measure(place, many)
+            await fan_out(place, many)
             table.row(f"{MANY} subscribers, one by one", _rate(many, 1), f"{place.crowd.lost} lost; p99 {_p99(many)}")
     for contender in (OURS, GRAPHQL_WS, STOCK):
-        with _running(contender, _new(folder, f"groups-{contender.name}")) as server:
-            async with _subscribed(server, contender, SUBSCRIBERS, GROUPS) as place:
+        with running(contender, new_folder(folder, f"groups-{contender.name}")) as server:
+            async with audience(server, contender, SUBSCRIBERS, GROUPS) as place:
                 groups = Figures()
-                await _measure(place, groups)
+                await fan_out(place, groups)
                 table.row(f"{GROUPS} groups of {SUBSCRIBERS // GROUPS}, {contender.name}", _rate(groups, 1))
     return table
 
 
 @dataclass(slots=True)
-class _Place:
+class Audience:
+    """Subscribers of a run, and who has events of it published.
+
+    Attributes:
+        pid: Of the server.
+        kib: That it takes for each of them.
+    """
+
     crowd: Crowd
     run: str
     publisher: _Publisher
@@ -124,7 +133,8 @@ class _Place:
     kib: float
 
 
-async def _measure(place: _Place, figures: Figures) -> None:
+async def fan_out(place: Audience, figures: Figures) -> None:
+    """Measure events one by one and in bursts."""
     figures.kib.append(place.kib)
     for count in (1, BURST):
         await _rounds(place, count, WARM_UP)
@@ -137,14 +147,14 @@ async def _measure(place: _Place, figures: Figures) -> None:
         figures.client.append((time.process_time() - own) / (time.monotonic() - began))
 
 
-async def _rounds(place: _Place, count: int, seconds: float) -> list[float]:
+async def _rounds(place: Audience, count: int, seconds: float) -> list[float]:
     taken, began = [], time.monotonic()
     while time.monotonic() < began + seconds:
         taken.append(await _round(place, count))
     return taken
 
 
-async def _round(place: _Place, count: int) -> float:
+async def _round(place: Audience, count: int) -> float:
     """Publish some events; return the seconds until the last subscriber had the last one."""
     wanted = place.crowd.seen + place.subscribers * count
     at = await place.publisher.publish(place.run, count)
@@ -177,7 +187,7 @@ def _p99(figures: Figures) -> str:
 
 
 @contextmanager
-def _running(contender: Contender, folder: Path) -> Iterator[tuple[str, int]]:
+def running(contender: Contender, folder: Path) -> Iterator[tuple[str, int]]:
     """Have a server on the first core while the block runs; yields its address and pid."""
     env = environment(folder, {"MGX_MAX_CONNECTIONS_PER_ADDRESS": "10000", "MGX_HEARTBEAT": "3600"})
     with (folder / "log").open("w") as log:
@@ -186,7 +196,7 @@ def _running(contender: Contender, folder: Path) -> Iterator[tuple[str, int]]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=env | {"PYTHONUNBUFFERED": "1"},
+            env=env | {"PYTHONUNBUFFERED": "1"} | dict(contender.env),
         )
     pin(0, process.pid)
     assert process.stdout is not None
@@ -204,9 +214,10 @@ def _running(contender: Contender, folder: Path) -> Iterator[tuple[str, int]]:
 
 
 @asynccontextmanager
-async def _subscribed(
+async def audience(
     server: tuple[str, int], contender: Contender, subscribers: int, groups: int = 1
-) -> AsyncGenerator[_Place]:
+) -> AsyncGenerator[Audience]:
+    """Have subscribers of a new run, in some groups, while the block runs; this process keeps to the second core."""
     url, pid = server
     pin(1)
     run, after = await _new_run(url) if contender.is_ours else ("run", None)
@@ -214,9 +225,9 @@ async def _subscribed(
     before = resident_bytes(pid)
     payloads = [_payload(run, after, number % groups) for number in range(subscribers)]
     async with crowd(url, payloads) as made:
-        await _settle(made, publisher, run, subscribers)
+        await _settle(made, publisher, run, subscribers, replays=after is not None)
         kib = (resident_bytes(pid) - before) / subscribers / 1024
-        yield _Place(made, run, publisher, subscribers, pid, kib)
+        yield Audience(made, run, publisher, subscribers, pid, kib)
     await publisher.close()
 
 
@@ -237,14 +248,20 @@ async def _new_run(url: str) -> tuple[str, str]:
         return run, str((await api.ask("{ eventCursor }"))["eventCursor"])
 
 
-async def _settle(made: Crowd, publisher: _Publisher, run: str, subscribers: int) -> None:
-    """Publish until everyone hears everything: who has just sent a subscription may not be heard yet."""
+async def _settle(made: Crowd, publisher: _Publisher, run: str, subscribers: int, *, replays: bool) -> None:
+    """Publish until everyone hears everything: who has just sent a subscription may not be heard yet.
+
+    Where subscriptions say after what they begin, they are replayed what they missed, and so everything is waited for:
+    what is published, and what the run says for itself.
+    """
+    published = 0
     while True:
-        before = made.seen
+        wanted = subscribers * (published + 1) if replays else made.seen + subscribers
         await publisher.publish(run, 1)
-        await made.until(before + subscribers, 1.0)
+        published += 1
+        await made.until(wanted, 1.0)
         await asyncio.sleep(0.2)
-        if made.seen == before + subscribers:
+        if made.seen == wanted or (replays and made.seen > wanted and made.seen % subscribers == 0):
             return
 
 
@@ -276,7 +293,8 @@ class _Publisher:
             self._streams[1].close()
 
 
-def _new(folder: Path, name: str) -> Path:
+def new_folder(folder: Path, name: str) -> Path:
+    """Make a folder for a server."""
     made = folder / name.replace(" ", "-").replace(":", "").replace("/", "")
     made.mkdir()
     return made

@@ -9,6 +9,7 @@ import sys
 import time
 
 import uvloop
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -39,11 +40,16 @@ async def _publish(request: Request) -> JSONResponse:
     return JSONResponse({"at": at})
 
 
+def publishing(application: Application) -> Starlette:
+    """Return the product's application with the address more."""
+    app = create_app(application)
+    app.routes.append(Route("/publish", _publish, methods=["POST"]))
+    return app
+
+
 async def _serve(settings: Settings, where: Listeners) -> None:
     async with open_application(settings) as application:
-        app = create_app(application)
-        app.routes.append(Route("/publish", _publish, methods=["POST"]))
-        await serve_app(application, app, where, lambda address: print(address, flush=True))
+        await serve_app(application, publishing(application), where, lambda address: print(address, flush=True))
 
 
 class _Plain(SocketProtocol):

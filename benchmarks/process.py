@@ -11,6 +11,12 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def family_resident_bytes(pid: int) -> int:
+    """Return the memory that a process and its children hold; what they share counts for each."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(resident_bytes(each) for each in (pid, *map(int, children)))
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

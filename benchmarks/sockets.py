@@ -26,13 +26,15 @@ class Crowd:
 
     Attributes:
         seen: Events that came to any of them.
-        last: When the newest came, as `time.monotonic`.
+        first: When the first came, as `time.monotonic`.
+        last: When the newest came, likewise.
         acknowledged: How many have sent their subscription.
         lost: How many connections ended.
     """
 
     def __init__(self) -> None:
         self.seen = 0
+        self.first = 0.0
         self.last = 0.0
         self.acknowledged = 0
         self.lost = 0
@@ -41,6 +43,8 @@ class Crowd:
 
     def count(self, events: int) -> None:
         """Take note of events."""
+        if not self.seen:
+            self.first = time.monotonic()
         self.seen += events
         if self.seen >= self._wanted:
             self.last = time.monotonic()

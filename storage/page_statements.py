@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -23,7 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from storage.filters import Terms, conditions
+from storage.filters import Terms, among, conditions
 from storage.keyset import Bound, Ordering
 from storage.session import Shape
 from storage.sql import listed, texts
@@ -53,6 +53,7 @@ class Outline:
         before: What the window ends before.
         backward: Whether the last rows of the window are wanted.
         floor: Where the list begins, if that is not with its first row.
+        merged: Columns each of whose values has the list's order by an index.
     """
 
     shape: Shape[Any]
@@ -64,6 +65,7 @@ class Outline:
     before: Bound | None
     backward: bool
     floor: Floor | None = None
+    merged: frozenset[str] = frozenset()
 
     def columns(self, source: FromClause) -> list[ColumnElement[Any]]:
         """Return the fields' columns and what more the key needs."""
@@ -72,6 +74,14 @@ class Outline:
     def key_places(self) -> tuple[int, ...]:
         """Return where in a row the parts of its key are."""
         return _places(self.ordering.names, self.fields)
+
+    def choice(self) -> tuple[str, str, Outline] | None:
+        """Return the column of a test of several values that has an index for each, its parameter, and what is left."""
+        for term in self.terms:
+            test, column, name = term
+            if test is among and column in self.merged:
+                return column, name, replace(self, terms=tuple(other for other in self.terms if other is not term))
+        return None
 
 
 def _with_key(fields: tuple[str, ...], key: tuple[str, ...]) -> tuple[str, ...]:
@@ -84,8 +94,10 @@ def _places(key: tuple[str, ...], fields: tuple[str, ...]) -> tuple[int, ...]:
 
 
 @lru_cache(_KEPT)
-def rows(outline: Outline) -> AnySelect:
+def rows(outline: Outline, dialect: str) -> AnySelect:
     """Return what reads a page: at most `rows` rows of the window, in the direction that is wanted."""
+    if (choice := outline.choice()) is not None:
+        return _rows_of_each(*choice, dialect)
     table = outline.shape.table
     own = [*conditions(outline.terms, table), *_above_floor(outline, table)]
     ranges = _ranges(outline, table, outline.columns(table), own)
@@ -118,15 +130,27 @@ def rows_below(outline: Outline, dialect: str) -> AnySelect:
     page = select(*outline.columns(table), parent)
     if not ranges:
         return page.where(false())
-    parts = [select(part.correlate(parents).subquery()) for part in ranges]
-    chosen = parts[0] if len(parts) == 1 else union_all(*parts)
-    if dialect == POSTGRESQL:  # which would compare each row with the list rather than look up what is in it
-        found = chosen.lateral()
-        joined = parents.join(found, true()).join(table, and_(parent == parents.c.value, last == found.c["last"]))
-    else:
-        same = [parent == parents.c.value] if parent.primary_key else []
-        joined = parents.join(table, and_(*same, last.in_(chosen)))
+    joined = _joined(outline, ranges, parents, parent, dialect)
     return page.select_from(joined).order_by(parent, *outline.ordering.whole(table, backward=outline.backward))
+
+
+def _rows_of_each(column: str, name: str, outline: Outline, dialect: str) -> AnySelect:
+    """Return what `rows` does for a list of the rows whose column has one of several values.
+
+    A page of each is read by the index that leads with the column, and of these the page. No index has the order of all
+    of them, and to look for rare ones among the others takes longer the more there are.
+    """
+    table = outline.shape.table
+    choices = texts(listed(name))
+    inner = table.alias("below")
+    own = [inner.c[column] == choices.c.value, *conditions(outline.terms, inner), *_above_floor(outline, inner)]
+    ranges = _ranges(outline, inner, [inner.c[outline.ordering.names[-1]].label("last")], own)
+    page = select(*outline.columns(table))
+    if not ranges:
+        return page.where(false())
+    joined = _joined(outline, ranges, choices, table.c[column], dialect)
+    order = outline.ordering.whole(table, backward=outline.backward)
+    return page.select_from(joined).order_by(*order).limit(_ROWS)
 
 
 @lru_cache(_KEPT)
@@ -149,10 +173,29 @@ def edges_below(outline: Outline, *, count: bool) -> AnySelect:
     return select(*_edges(outline, inner, own, count, parents), parents.c.value).select_from(parents)
 
 
+def _joined(
+    outline: Outline, ranges: Sequence[AnySelect], parents: FromClause, column: ColumnElement[Any], dialect: str
+) -> FromClause:
+    """Return each of `parents` with its rows of the table, which are those that the ranges name as `last`."""
+    table = outline.shape.table
+    last = table.c[outline.ordering.names[-1]]
+    parts = [select(part.correlate(parents).subquery()) for part in ranges]
+    chosen = parts[0] if len(parts) == 1 else union_all(*parts)
+    if dialect == POSTGRESQL:  # which would compare each row with the list rather than look up what is in it
+        found = chosen.lateral()
+        return parents.join(found, true()).join(table, and_(column == parents.c.value, last == found.c["last"]))
+    same = [column == parents.c.value] if column.primary_key else []
+    return parents.join(table, and_(*same, last.in_(chosen)))
+
+
 def _ranges(
     outline: Outline, source: FromClause, columns: Sequence[ColumnElement[Any]], own: Sequence[ColumnElement[bool]]
 ) -> list[AnySelect]:
-    """Return a query for each range of the list that can have rows in the window."""
+    """Return a query for each range of the list that can have rows in the window.
+
+    The window's sides come first, here and wherever they stand beside other conditions: of two limits to the same side
+    SQLite goes by the first, and would read all that lies between a time, or the floor, and the window.
+    """
     found = []
     for part in outline.ordering.ranges(source):
         sides = [part.belongs]
@@ -163,7 +206,7 @@ def _ranges(
             sides.append(side)
         else:
             order = outline.ordering.by(part.columns, backward=outline.backward)
-            found.append(select(*columns).where(*own, *sides).order_by(*order).limit(_ROWS))
+            found.append(select(*columns).where(*sides, *own).order_by(*order).limit(_ROWS))
     return found
 
 
@@ -198,7 +241,7 @@ def _edges(
             and (side := part.side(outline.ordering, bound, later=later, inclusive=True)) is not None
         ]
         key = source.c[outline.ordering.names[-1]]
-        found.append(or_(false(), *(select(key).where(*own, side).correlate(*outer).exists() for side in sides)))
+        found.append(or_(false(), *(select(key).where(side, *own).correlate(*outer).exists() for side in sides)))
     found.append(floor)
     if count:
         found.append(select(func.count()).select_from(source).where(*own).correlate(*outer).scalar_subquery())

@@ -64,6 +64,7 @@ class Listing(Generic[T]):
         where: Which rows.
         parent: The column with the parent's id, for lists below parents.
         floor: Where the list begins, for lists that may have lost their first rows.
+        merged: Columns each of whose values has the list's order by an index.
     """
 
     shape: Shape[T]
@@ -72,11 +73,13 @@ class Listing(Generic[T]):
     where: Where
     parent: str | None = None
     floor: Floor | None = None
+    merged: frozenset[str] = frozenset()
 
     async def page(self, session: Session, request: PageRequest) -> Page[T]:
         """Return a page of the list; raises InvalidCursorError, CursorExpiredError."""
         window = self._window(request, (None,))
-        found = await session.result(statements.rows(window.outline), **window.values)
+        statement = statements.rows(window.outline, await session.dialect())
+        found = await session.result(statement, **window.values)
         edges = None
         if window.looks_beyond:
             edges = await session.row(statements.edges(window.outline, count=request.count), **window.values)
@@ -115,6 +118,7 @@ class Listing(Generic[T]):
             before,
             request.backward,
             self.floor,
+            self.merged,
         )
         rows = {"rows": request.limit + 1}  # one more than wanted tells whether the list goes on
         return _Window(request, outline, self.where.values | after_values | before_values | rows)

@@ -24,6 +24,8 @@ _COLUMNS: Final = {
     RunOrderField.COMPLETED_AT: "completed_at",
     RunOrderField.DURATION: "duration",
 }
+_MERGED: Final = frozenset({"task_id", "status"})
+_MERGED_ALWAYS: Final = frozenset({"task_id"})
 _BY_NUMBER: Final = Ordering(("number",))
 
 
@@ -102,6 +104,7 @@ class SqlRunReads:
             cursors=ListCursors(f"{name}:{order.field}:{order.direction}", ordering, runs),
             where=_where(filter_, self._session.tenant),
             parent=parent,
+            merged=_MERGED if order.field is RunOrderField.CREATED_AT else _MERGED_ALWAYS,
         )
 
 

@@ -71,6 +71,7 @@ class SqlTaskReads:
             ordering=ordering,
             cursors=ListCursors(f"tasks:{order.field}:{order.direction}", ordering, tasks),
             where=_where(filter_, self._session.tenant),
+            merged=frozenset({"status"} if order.field is TaskOrderField.CREATED_AT else ()),
         )
         return await listing.page(self._session, request)
 

@@ -104,7 +104,7 @@ class Document:
         self, schema: GraphQLSchema, operation: OperationDefinitionNode, variables: Mapping[str, object]
     ) -> Price:
         """Price an operation, remembering what it depends on."""
-        number = self.operations.index(operation)
+        number = next(number for number, each in enumerate(self.operations) if each is operation)
         names = self._variables.get(number)
         known = None if names is None else self._prices.get(_price_key(number, names, variables))
         if known is not None:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from hypothesis import strategies as st
 
 from domain.fold import RunState
-from domain.model import LogLevel, Principal, Run
+from domain.model import LogLevel, Principal, Run, RunStatus
 from domain.paging import Direction, Page, PageRequest, RunOrder, RunOrderField, TaskOrder, TaskOrderField
 from domain.store import LogFilter, MetricFilter, ReadTx, RunFilter, TaskFilter
 from tests.contract.world import NOON, World, log_line, metric, run, task, task_event
@@ -128,6 +128,39 @@ def _runs(order: RunOrder, *, of_task: bool) -> Make:
     return make
 
 
+def _runs_of_some(order: RunOrder, *, tasks: bool) -> Make:
+    """Runs of two of three tasks, or in two of three statuses."""
+    column, statuses = order.field.value.lower(), [RunStatus.RUNNING, RunStatus.FAILED, RunStatus.COMPLETED]
+
+    async def make(world: World) -> Filled:
+        someone = _someone()
+        parents = [await world.add_task(tenant=someone.tenant) for _ in range(3)]
+        filter_ = RunFilter(task_ids=[task.id for task in parents[:2]]) if tasks else RunFilter(status=statuses[:2])
+        numbers = count(1)
+
+        async def add(key: int | None) -> Run:
+            number = next(numbers)
+            value: Any = NOON + timedelta(microseconds=key or 0)
+            if key is None and column != "created_at":
+                value = None
+            elif column == "duration":
+                value = (key or 0) / 3
+            wanted, hidden = number % 2, 2
+            for choice in (hidden, wanted):
+                of, status = (parents[choice], RunStatus.FAILED) if tasks else (parents[0], statuses[choice])
+                made = run(of, 2 * number + (choice is wanted), status=status, **{column: value})
+                async with world.store.write(someone) as tx:
+                    await tx.runs.insert(RunState(run=made))
+            return made
+
+        async def fetch(view: ReadTx, request: PageRequest) -> Page[Any]:
+            return await view.runs.page(request, filter_, order)
+
+        return Filled(someone, fetch, add, lambda it: _rank(getattr(it, column), it.id, order.direction))
+
+    return make
+
+
 def _metrics(*, of_run: bool) -> Make:
     async def make(world: World) -> Filled:
         someone = _someone()
@@ -201,3 +234,11 @@ LISTS: Final[dict[str, Make]] = {
     **{f"events-of-{scope}": _events(scope) for scope in ("all", "task", "run")},
 }
 """By name, what makes an empty list in a tenant of its own."""
+
+MERGED: Final[dict[str, Make]] = {
+    f"runs-of-some-{'tasks' if tasks else 'statuses'}-{f}-{d}": _runs_of_some(RunOrder(f, d), tasks=tasks)
+    for f in RunOrderField
+    for d in Direction
+    for tasks in (True, False)
+}
+"""Likewise, for parts of lists of everything, which have their cursors."""

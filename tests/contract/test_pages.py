@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.paging import Page, PageRequest
-from tests.contract.lists import KEYS, LISTS, Filled, Make
+from tests.contract.lists import KEYS, LISTS, MERGED, Filled, Make
 from tests.contract.world import World
 
-every_list = pytest.mark.parametrize("make", LISTS.values(), ids=LISTS.keys())
+every_list = pytest.mark.parametrize("make", (LISTS | MERGED).values(), ids=LISTS | MERGED)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 some = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 

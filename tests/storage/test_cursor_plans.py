@@ -83,6 +83,19 @@ NULLABLE: dict[str, Look] = {
 }
 """Lists of two ranges, each of which is read in order; the page's rows are sorted once more."""
 
+MERGED: dict[str, Look] = {
+    "runs of some statuses": lambda view, request, _: view.runs.page(
+        request, RunFilter(status=[RunStatus.AWAITING_APPROVAL, RunStatus.RUNNING]), NEWEST_RUN
+    ),
+    "runs of some tasks": lambda view, request, parents: view.runs.page(
+        request, RunFilter(task_ids=[*parents, "other"]), NEWEST_RUN
+    ),
+    "tasks of some statuses": lambda view, request, _: view.tasks.page(
+        request, TaskFilter(status=[TaskStatus.PENDING, TaskStatus.RUNNING]), NEWEST
+    ),
+}
+"""Lists of rows with one of several values, each value's read in order; the page's rows are sorted once more."""
+
 OF_TASKS: dict[str, Look] = {
     **{
         f"runs of tasks by {field} {way}": _runs_below(RunOrder(field, way))
@@ -103,7 +116,7 @@ OF_RUNS: dict[str, Look] = {
     ),
 }
 BELOW = OF_TASKS | OF_RUNS
-EVERY = LISTS | NULLABLE | BELOW
+EVERY = LISTS | NULLABLE | MERGED | BELOW
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -115,7 +128,7 @@ async def test_a_list_is_gone_on_with_by_an_index(tmp_path: Path, name: str) -> 
         run = (await world.add_run(of, status=RunStatus.AWAITING_APPROVAL)).run
         await world.keep(metric(run))
         await world.keep_lines(run, log_line(1))
-        parents = [of.id] if name in OF_TASKS else [run.id]
+        parents = [of.id] if name in OF_TASKS | MERGED else [run.id]
         async with store.read(ANONYMOUS) as view:
             found = await EVERY[name](view, PageRequest(), parents)
             (cursor,) = (found[parents[0]] if name in BELOW else found).cursors

@@ -14,6 +14,7 @@ import pytest
 
 from domain.model import ANONYMOUS
 from storage.errors import StorageError
+from storage.inspection import inspect
 from storage.migrate import migrate
 from storage.store import open_store
 from tests.contract.world import SetClock, task
@@ -57,6 +58,45 @@ async def test_a_damaged_database_whose_schema_is_no_text_is_refused(tmp_path: P
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"CREATE TABLE runs", b"CREATE TABL\xff runs"))
     assert "is damaged" in await _refusal(path)
+
+
+def _large(path: Path) -> bytes:
+    """Make a database too large to be read whole at each start; return its bytes."""
+    migrate(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO artifact_chunks (tenant, sha256, number, content) VALUES ('default', 'x', 1, zeroblob(?))",
+            [65 * 1024 * 1024],
+        )
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.read_bytes()
+
+
+async def test_a_large_database_is_not_read_whole_before_it_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "mgx.db"
+    whole = _large(path)
+    (root,) = _one(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'ix_metrics_tenant_timestamp_id'")
+    path.write_bytes(whole[: (root - 1) * 4096] + b"\xff" * 4096 + whole[root * 4096 :])
+
+    async with opened(path):
+        pass
+    checks = [check async for check in inspect(path, all_runs=False)]
+    assert [check.name for check in checks if check.problems] == ["pages"]
+
+
+async def test_a_large_database_that_was_cut_off_or_has_no_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mgx.db"
+    whole = _large(path)
+    path.write_bytes(whole[: len(whole) - 4096 * 1024])
+    assert "is damaged" in await _refusal(path)
+    path.write_bytes(whole[:100] + bytes(3996) + whole[4096:])
+    assert "is damaged" in await _refusal(path)
+
+
+def _one(path: Path, query: str) -> tuple[int, ...]:
+    with closing(sqlite3.connect(path)) as connection:
+        row: tuple[int, ...] = connection.execute(query).fetchone()
+        return row
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,10 @@ def _runs_of_tasks_by(order: RunOrder) -> Read:
     return lambda tx: tx.runs.pages_of_tasks(BOTH, FIRST, RunFilter(), order)
 
 
+def _runs_of_some_by(filter_: RunFilter, order: RunOrder) -> Read:
+    return lambda tx: tx.runs.page(FIRST, filter_, order)
+
+
 def _lists() -> dict[str, tuple[Read, str]]:
     """Lists of everything, with the index that has their order."""
     runs = {
@@ -116,6 +120,21 @@ BELOW: dict[str, tuple[Read, str]] = {
         )
         for field in RunOrderField
     },
+    **{
+        f"runs of some tasks among all by {field}": (
+            _runs_of_some_by(RunFilter(task_ids=BOTH), RunOrder(field)),
+            f"ix_runs_task_id_{field.lower()}_id",
+        )
+        for field in RunOrderField
+    },
+    "runs of some statuses": (
+        _runs_of_some_by(RunFilter(status=[RunStatus.RUNNING, RunStatus.AWAITING_APPROVAL]), RunOrder()),
+        "ix_runs_tenant_status_created_at_id",
+    ),
+    "tasks of some statuses": (
+        lambda tx: tx.tasks.page(FIRST, TaskFilter(status=[TaskStatus.FAILED, TaskStatus.RUNNING]), TaskOrder()),
+        "ix_tasks_tenant_status_created_at_id",
+    ),
     "samples of runs": (
         lambda tx: tx.metrics.pages_of_runs(BOTH, FIRST, MetricFilter()),
         "ix_metrics_run_id_timestamp_id",
@@ -131,7 +150,6 @@ OTHERS: dict[str, Read] = {
     "tasks by ids": lambda tx: tx.tasks.many(BOTH),
     "runs by ids": lambda tx: tx.runs.many(BOTH),
     "runs by labels": lambda tx: tx.runs.page(FIRST, RunFilter(labels=BOTH), RunOrder()),
-    "runs of several tasks among all": lambda tx: tx.runs.page(FIRST, RunFilter(task_ids=BOTH), RunOrder()),
     "plans": lambda tx: tx.runs.plans(BOTH),
     "current plans": lambda tx: tx.runs.current_plans(BOTH),
     "decisions": lambda tx: tx.runs.decisions(BOTH),
@@ -181,7 +199,7 @@ async def test_a_list_is_read_in_the_order_of_an_index(tmp_path: Path, read: Rea
 
 
 @pytest.mark.parametrize(("read", "index"), BELOW.values(), ids=BELOW)
-async def test_lists_below_parents_are_each_read_in_the_order_of_an_index(
+async def test_lists_below_parents_or_values_are_each_read_in_the_order_of_an_index(
     tmp_path: Path, read: Read, index: str
 ) -> None:
     steps = await _steps_of_read(tmp_path / "mgx.db", read)

@@ -1,0 +1,94 @@
+"""A page takes SQLite as many steps in a long list as in a short one, wherever in the list it is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from domain.model import ANONYMOUS, RunStatus
+from domain.paging import Page, PageRequest, RunOrder, TimeRange
+from domain.store import ReadTx, RunFilter
+from tests.contract.world import NOON, SetClock, World, task, task_event
+from tests.storage.files import Statement, opened, recorded
+
+Fetch: TypeAlias = Callable[[ReadTx, PageRequest], Awaitable[Page[Any]]]
+
+SHORT: Final = 100
+LONG: Final = 5_000
+SIZE: Final = 5
+SINCE: Final = TimeRange(NOON, NOON + timedelta(days=1))
+RARE: Final = [RunStatus.AWAITING_APPROVAL, RunStatus.CANCELLING]
+
+LISTS: Final[dict[str, Fetch]] = {
+    "events": lambda view, request: view.events.page(request, None),
+    "runs": lambda view, request: view.runs.page(request, RunFilter(), RunOrder()),
+    "runs of a time": lambda view, request: view.runs.page(request, RunFilter(created_at=SINCE), RunOrder()),
+    "runs of some statuses": lambda view, request: view.runs.page(request, RunFilter(status=RARE), RunOrder()),
+}
+
+
+async def _steps(path: Path, length: int, fetch: Fetch) -> list[int]:
+    """Return the steps to pages at the list's ends and in it, of a database of so many runs and events."""
+    async with opened(path) as store:
+        world = World(store, SetClock())
+        of = await world.add_task()
+        for number in range(SIZE):
+            await world.add_run(of, number + 1, status=RARE[number % 2], created_at=NOON)
+        await world.add_run(of, SIZE + 1, status=RunStatus.COMPLETED, created_at=NOON)
+        await world.keep(task_event(task()))
+    _lengthen(path, length)
+    async with opened(path) as store, store.read(ANONYMOUS) as view:
+        with recorded() as statements:
+            first = await fetch(view, PageRequest(limit=SIZE))
+            last = await fetch(view, PageRequest(limit=SIZE, backward=True))
+            await fetch(view, PageRequest(limit=SIZE, after=last.cursors[0]))
+            await fetch(view, PageRequest(limit=SIZE, backward=True, before=last.cursors[-1]))
+            await fetch(view, PageRequest(limit=SIZE, after=first.cursors[0]))
+            await fetch(view, PageRequest(limit=SIZE, backward=True, before=first.cursors[-1]))
+    return [_count(path, statement) for statement in statements]
+
+
+def _lengthen(path: Path, length: int) -> None:
+    """Copy the last run and the last event."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table, others in (
+            ("runs", {"id": "id || n", "number": "number + n", "created_at": "created_at + n"}),
+            ("events", {"id": "id || n", "pos": "pos + n"}),
+        ):
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            values = ", ".join(others.get(column, column) for column in columns)
+            connection.execute(
+                f"WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {length}) "
+                f"INSERT INTO {table} SELECT {values} FROM series, {table} WHERE {table}.rowid = "
+                f"(SELECT max(rowid) FROM {table})"
+            )
+
+
+def _count(path: Path, statement: Statement) -> int:
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    text, parameters = statement
+    with closing(sqlite3.connect(path)) as connection:
+        connection.set_progress_handler(count, 1)
+        connection.execute(text, parameters).fetchall()
+    return steps
+
+
+@pytest.mark.parametrize("fetch", LISTS.values(), ids=LISTS)
+async def test_a_page_takes_as_many_steps_however_long_its_list_is(tmp_path: Path, fetch: Fetch) -> None:
+    short = await _steps(tmp_path / "short.db", SHORT, fetch)
+    long = await _steps(tmp_path / "long.db", LONG, fetch)
+
+    assert len(short) == len(long)
+    assert all(more < less + SHORT for less, more in zip(short, long, strict=True)), (short, long)
