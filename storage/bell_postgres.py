@@ -6,9 +6,10 @@ import asyncio
 import os
 import socket
 from collections import deque
+from contextlib import suppress
 from typing import Any, LiteralString
 
-from psycopg import AsyncConnection, ProgrammingError
+from psycopg import AsyncConnection, Error, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from storage.bell_backend import TOPIC, NetworkBackend
@@ -75,8 +76,8 @@ async def _execute(connection: AsyncConnection[Any], statement: LiteralString, *
     try:
         await asyncio.shield(executing)
     except asyncio.CancelledError:
-        with socket.socket(fileno=os.dup(connection.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
+        with suppress(Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)  # unless it is lost already
         await asyncio.gather(executing, return_exceptions=True)
         raise
 
