@@ -17,6 +17,9 @@ from graph.transport.server import HttpProtocol, SocketProtocol
 
 _SHUTDOWN_SECONDS = 5
 
+_KEEP_ALIVE_SECONDS = 75
+"""Of an idle connection; longer than proxies keep theirs (60 s), so that none sends a request on one that just ends."""
+
 
 class ListenError(Exception):
     """The address can't be listened on; the message is one sentence that says why."""
@@ -111,6 +114,7 @@ async def serve_app(application: Application, app: ASGIApp, where: Listeners, an
         # We ping with messages; a frame that a stalled reader can't answer would close with 1011, not 1013.
         ws_ping_interval=None,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     announce(f"http://{host}:{where.api.getsockname()[1]}{settings.root_path}")
