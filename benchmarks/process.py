@@ -22,9 +22,11 @@ def cpu_seconds(pid: int) -> float:
     return _cpu_seconds(Path(f"/proc/{pid}/stat"))
 
 
-def main_cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process's main thread has used."""
-    return _cpu_seconds(Path(f"/proc/{pid}/task/{pid}/stat"))
+def thread_cpu_seconds(pid: int) -> tuple[float, float]:
+    """Return the processor time that a process's main thread has used, and that of its other threads."""
+    used = {int(task.name): _cpu_seconds(task / "stat") for task in Path(f"/proc/{pid}/task").iterdir()}
+    main = used.pop(pid)
+    return main, sum(used.values())
 
 
 def _cpu_seconds(status: Path) -> float:

@@ -20,7 +20,7 @@ from typing import Final
 from benchmarks import dataset, lists
 from benchmarks.charts import Bar, Chart
 from benchmarks.contenders import OURS, running
-from benchmarks.process import cpu_seconds, main_cpu_seconds
+from benchmarks.process import thread_cpu_seconds
 from benchmarks.requests import ask
 from benchmarks.results import Table
 from benchmarks.sockets import pinned
@@ -71,10 +71,10 @@ async def measure(folder: Path) -> Table:
     with pinned(1), running(OURS, OURS.folder(folder), database=database) as (url, pid):
         request = lists.page_request(OURS, url)
         await ask(url, request, lists.CONNECTIONS, lists.WARM_UP)
-        before, main_before = cpu_seconds(pid), main_cpu_seconds(pid)
+        before = thread_cpu_seconds(pid)
         asked = await ask(url, request, lists.CONNECTIONS, SECONDS)
-        main = (main_cpu_seconds(pid) - main_before) / len(asked.seconds)
-        threads = (cpu_seconds(pid) - before) / len(asked.seconds) - main
+        after = thread_cpu_seconds(pid)
+        main, threads = ((b - a) / len(asked.seconds) for a, b in zip(before, after, strict=True))
         looking = asyncio.to_thread(_stacks, pid, folder / "stacks")
         stacks, _ = await asyncio.gather(looking, ask(url, request, lists.CONNECTIONS, SECONDS))
     return _table(stacks, main, threads)
