@@ -46,8 +46,9 @@ test-browser: setup
 test-long: setup
 	@$(BIN)/python -m pytest tests/long -m long
 
+# Measures everything and writes the tables and charts of docs/benchmarks.md; `python -m benchmarks NAME` only prints.
 bench: setup
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --write
 
 schema: setup
 	@$(BIN)/mgx schema > schema.graphql

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from benchmarks.client import QUIET, approve, create_run, create_task, http
 from tests.servers import running_server
 
 RUNS_OF_TASK: Final = 100
+TIMES: Final = ("createdAt", "startedAt", "completedAt")
+"""What servers may print of a run in different ways."""
 SHARD: Final = "shard-0"
 RARE: Final = "rare"
 _SPECIAL: Final = 100
@@ -69,6 +72,11 @@ def task_id(number: int) -> str:
 def run_id(number: int) -> str:
     """Return the id of a run, which are numbered from the oldest, 1, on."""
     return f"run_{number:026}"
+
+
+def parsed(time: str | None) -> datetime | None:
+    """Return a time that a server printed."""
+    return None if time is None else datetime.fromisoformat(time)
 
 
 async def _live(folder: Path) -> None:

@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import selectors
-import subprocess
-import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from benchmarks.charts import Bar, Chart
 from benchmarks.client import create_run, create_task, http
-from benchmarks.node import NODE, node_modules
+from benchmarks.contenders import Contender, node, python, running
+from benchmarks.node import node_modules
+from benchmarks.node import versions as node_versions
 from benchmarks.process import cpu_seconds, resident_bytes
-from benchmarks.results import Table, quantile
-from benchmarks.sockets import Crowd, crowd, pin
-from tests.servers import environment
+from benchmarks.results import Table, paired_ratio, quantile, versions
+from benchmarks.sockets import Crowd, crowd, pinned
 
 SUBSCRIBERS: Final = 1_000
 MANY: Final = 5_000
@@ -39,37 +38,21 @@ BURST: Final = 10
 PATIENCE: Final = 60.0
 GOAL_KIB: Final = 25
 
+SETTINGS: Final = {"MGX_MAX_CONNECTIONS_PER_ADDRESS": "10000", "MGX_HEARTBEAT": "3600"}
 _DOCUMENT: Final = (
     "subscription %s($run: ID!%s) {"
     " runEvents(runId: $run%s) { id cursor type timestamp message runId sequence status } }"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A server to be measured.
-
-    Attributes:
-        name: For people.
-        command: What starts it; it prints its address when it is ready.
-        is_ours: Whether it is the product, which needs a run.
-        env: What it finds in its environment besides.
-    """
-
-    name: str
-    command: Sequence[str]
-    is_ours: bool = False
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-_PYTHON: Final = (sys.executable, "-m")
-OURS: Final = Contender("mgx-graph", (*_PYTHON, "benchmarks.fanout_server"), is_ours=True)
-PLAIN: Final = Contender("mgx-graph on plain ASGI", (*_PYTHON, "benchmarks.fanout_server", "--plain"), is_ours=True)
-STOCK: Final = Contender("Strawberry + broadcaster", (*_PYTHON, "benchmarks.peers.fanout_stock"))
-GRAPHQL_WS: Final = Contender("graphql-ws on ws, Node", (NODE, "benchmarks/peers/node/fanout.mjs"))
-LIMIT: Final = Contender("limit: by hand on uvloop", (*_PYTHON, "benchmarks.peers.fanout_limit"))
-JOINED: Final = Contender("limit, joined writes", (*_PYTHON, "benchmarks.peers.fanout_limit", "--joined"))
+OURS: Final = Contender("mgx-graph", python("fanout_server"), is_ours=True)
+PLAIN: Final = Contender("mgx-graph on plain ASGI", python("fanout_server", "--plain"), is_ours=True)
+STOCK: Final = Contender("Strawberry + broadcaster", python("peers.fanout_stock"))
+GRAPHQL_WS: Final = Contender("graphql-ws on ws, Node", node("fanout.mjs"))
+LIMIT: Final = Contender("limit: by hand on uvloop", python("peers.fanout_limit"))
+JOINED: Final = Contender("limit, joined writes", python("peers.fanout_limit", "--joined"))
 CONTENDERS: Final = (OURS, PLAIN, STOCK, GRAPHQL_WS, LIMIT, JOINED)
+GROUPED: Final = (OURS, GRAPHQL_WS, STOCK)
 
 
 @dataclass(slots=True)
@@ -95,24 +78,18 @@ async def measure(folder: Path) -> Table:
     """Measure all contenders by turns, and then the product where it is hard."""
     node_modules()
     figures = {contender.name: Figures() for contender in CONTENDERS}
-    for number in range(ROUNDS):
-        for contender in CONTENDERS:
-            with running(contender, new_folder(folder, f"{number}-{contender.name}")) as server:
-                async with audience(server, contender, SUBSCRIBERS) as place:
-                    await fan_out(place, figures[contender.name])
-    table = Table(f"{SUBSCRIBERS} subscribers of one run, 8 fields an event; medians of {ROUNDS} rounds")
-    _compare(table, figures)
-    with running(OURS, new_folder(folder, "many")) as server:
-        async with audience(server, OURS, MANY) as place:
-            many = Figures()
-            await fan_out(place, many)
-            table.row(f"{MANY} subscribers, one by one", _rate(many, 1), f"{place.crowd.lost} lost; p99 {_p99(many)}")
-    for contender in (OURS, GRAPHQL_WS, STOCK):
-        with running(contender, new_folder(folder, f"groups-{contender.name}")) as server:
-            async with audience(server, contender, SUBSCRIBERS, GROUPS) as place:
-                groups = Figures()
-                await fan_out(place, groups)
-                table.row(f"{GROUPS} groups of {SUBSCRIBERS // GROUPS}, {contender.name}", _rate(groups, 1))
+    with pinned(1):
+        for number in range(ROUNDS):
+            for contender in CONTENDERS:
+                await _measure(folder, contender, figures[contender.name], SUBSCRIBERS, word=number)
+        many, groups = Figures(), {contender.name: Figures() for contender in GROUPED}
+        await _measure(folder, OURS, many, MANY, word="many")
+        for contender in GROUPED:
+            await _measure(folder, contender, groups[contender.name], SUBSCRIBERS, GROUPS, word="groups")
+    table = _compare(figures)
+    table.row(f"{OURS.name}, {MANY:,} subscribers", *_figures(many, many))
+    for name, each in groups.items():
+        table.row(f"{name}, {GROUPS} groups of {SUBSCRIBERS // GROUPS}", *_figures(groups[OURS.name], each))
     return table
 
 
@@ -133,6 +110,14 @@ class Audience:
     kib: float
 
 
+async def _measure(
+    folder: Path, contender: Contender, figures: Figures, subscribers: int, groups: int = 1, *, word: object
+) -> None:
+    with running(contender, contender.folder(folder, word), env=SETTINGS) as server:
+        async with audience(server, contender, subscribers, groups) as place:
+            await fan_out(place, figures)
+
+
 async def fan_out(place: Audience, figures: Figures) -> None:
     """Measure events one by one and in bursts."""
     figures.kib.append(place.kib)
@@ -145,6 +130,7 @@ async def fan_out(place: Audience, figures: Figures) -> None:
             figures.late += taken
             figures.server.append((cpu_seconds(place.pid) - cpu) / len(taken) / place.subscribers * 1e6)
         figures.client.append((time.process_time() - own) / (time.monotonic() - began))
+    assert not place.crowd.lost, "subscribers got lost"
 
 
 async def _rounds(place: Audience, count: int, seconds: float) -> list[float]:
@@ -163,63 +149,65 @@ async def _round(place: Audience, count: int) -> float:
     return place.crowd.last - at
 
 
-def _compare(table: Table, figures: Mapping[str, Figures]) -> None:
-    ours = figures[OURS.name]
-    for name, each in figures.items():
-        ratio = f"ours: {median(ours.rates[1]) / median(each.rates[1]):.1f} times"
-        bursts = f"ours: {median(ours.rates[BURST]) / median(each.rates[BURST]):.1f} times"
-        table.row(f"{name}, one by one", _rate(each, 1), f"{ratio}; p99 {_p99(each)}")
-        table.row(f"{name}, bursts of {BURST}", _rate(each, BURST), bursts)
-        busy = f"client at most {100 * max(each.client):.0f} % busy"
-        table.row(
-            f"{name}, idle subscriber", f"{median(each.kib):.1f} KiB", f"{median(each.server):.1f} us each; {busy}"
-        )
+def _compare(figures: Mapping[str, Figures]) -> Table:
+    table = Table(
+        f"{SUBSCRIBERS:,} subscribers of one run, 8 fields an event: deliveries a second; medians of {ROUNDS} rounds; "
+        f"goal of an idle subscriber: {GOAL_KIB} KiB",
+        head=(
+            "server",
+            "one by one",
+            "p99",
+            "ours is",
+            f"bursts of {BURST}",
+            "ours is",
+            "idle subscriber",
+            "processor time each",
+            "client busy",
+        ),
+        versions=f"{versions('broadcaster')}, {node_versions('graphql-ws', 'ws', 'graphql')}",
+    )
+    for name, each in sorted(figures.items(), key=lambda item: median(item[1].rates[1])):
+        table.row(name, *_figures(figures[OURS.name], each))
         table.samples |= {f"{name}, {count}": rates for count, rates in each.rates.items()}
-    table.row("goal of an idle subscriber", f"{GOAL_KIB} KiB")
+    table.charts.append(_chart("fanout", "one by one", figures, 1))
+    table.charts.append(_chart("fanout-bursts", f"in bursts of {BURST}", figures, BURST))
+    return table
+
+
+def _figures(ours: Figures, each: Figures) -> Sequence[str]:
+    return (
+        _rate(each, 1),
+        f"{1000 * quantile(each.late, 0.99):.1f} ms",
+        _times(ours, each, 1),
+        _rate(each, BURST),
+        _times(ours, each, BURST),
+        f"{median(each.kib):.1f} KiB",
+        f"{median(each.server):.1f} us",
+        f"{max(each.client):.0%}",
+    )
+
+
+def _chart(name: str, how: str, figures: Mapping[str, Figures], count: int) -> Chart:
+    rates = sorted((median(each.rates[count]), who) for who, each in figures.items())
+    bars = [Bar(who, rate, f"{rate:,.0f}/s", who == OURS.name) for rate, who in rates]
+    return Chart(name, f"{SUBSCRIBERS:,} subscribers, events {how}: deliveries a second, more is better", bars)
+
+
+def _times(ours: Figures, each: Figures, count: int) -> str:
+    ratio = paired_ratio(ours.rates[count], each.rates[count])
+    return "" if ours is each else f"{ratio:.1f} times as fast"
 
 
 def _rate(figures: Figures, count: int) -> str:
     return f"{median(figures.rates[count]):,.0f}/s"
 
 
-def _p99(figures: Figures) -> str:
-    return f"{1000 * quantile(figures.late, 0.99):.1f} ms"
-
-
-@contextmanager
-def running(contender: Contender, folder: Path) -> Iterator[tuple[str, int]]:
-    """Have a server on the first core while the block runs; yields its address and pid."""
-    env = environment(folder, {"MGX_MAX_CONNECTIONS_PER_ADDRESS": "10000", "MGX_HEARTBEAT": "3600"})
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            contender.command,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=env | {"PYTHONUNBUFFERED": "1"} | dict(contender.env),
-        )
-    pin(0, process.pid)
-    assert process.stdout is not None
-    try:
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            assert selector.select(PATIENCE), f"{contender.name} is not ready"
-        url = process.stdout.readline().strip()
-        assert url, (folder / "log").read_text()
-        yield url, process.pid
-    finally:
-        process.terminate()
-        process.stdout.close()
-        process.wait()
-
-
 @asynccontextmanager
 async def audience(
     server: tuple[str, int], contender: Contender, subscribers: int, groups: int = 1
 ) -> AsyncGenerator[Audience]:
-    """Have subscribers of a new run, in some groups, while the block runs; this process keeps to the second core."""
+    """Have subscribers of a new run, in some groups, while the block runs."""
     url, pid = server
-    pin(1)
     run, after = await _new_run(url) if contender.is_ours else ("run", None)
     publisher = _Publisher(url)
     before = resident_bytes(pid)
@@ -228,7 +216,6 @@ async def audience(
         await _settle(made, publisher, run, subscribers, replays=after is not None)
         kib = (resident_bytes(pid) - before) / subscribers / 1024
         yield Audience(made, run, publisher, subscribers, pid, kib)
-    await publisher.close()
 
 
 def _payload(run: str, after: str | None, group: int) -> Mapping[str, Any]:
@@ -266,35 +253,21 @@ async def _settle(made: Crowd, publisher: _Publisher, run: str, subscribers: int
 
 
 class _Publisher:
-    """Asks a server to publish, on a connection of its own."""
+    """Asks a server to publish, on a new connection each time: servers close those that are idle in a slow round."""
 
     def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        self._where = address.hostname, address.port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._address = urlsplit(url)
 
     async def publish(self, run: str, count: int) -> float:
         """Have events published; return when, as `time.monotonic`."""
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(*self._where)
-        reader, writer = self._streams
-        writer.write(f"POST /publish?run={run}&count={count} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        if "content-length:" in head:
-            body = await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
-        else:
-            size = int((await reader.readline()).strip(), 16)
-            body = await reader.readexactly(size)
-            await reader.readexactly(len(b"\r\n0\r\n\r\n"))
+        reader, writer = await asyncio.open_connection(self._address.hostname, self._address.port)
+        try:
+            writer.write(f"POST /publish?run={run}&count={count} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            if "content-length:" in head:
+                body = await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
+            else:
+                body = await reader.readexactly(int(await reader.readline(), 16))
+        finally:
+            writer.close()
         return float(json.loads(body)["at"])
-
-    async def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-
-
-def new_folder(folder: Path, name: str) -> Path:
-    """Make a folder for a server."""
-    made = folder / name.replace(" ", "-").replace(":", "").replace("/", "")
-    made.mkdir()
-    return made

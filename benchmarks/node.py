@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -22,3 +23,10 @@ def node_modules() -> None:
     npm = _HOME / "lib/node_modules/npm/bin/npm-cli.js"
     path = os.pathsep.join([str(_HOME / "bin"), os.environ["PATH"]])
     subprocess.run([NODE, npm, "ci", "--no-progress"], cwd=_FOLDER, env=os.environ | {"PATH": path}, check=True)
+
+
+def versions(*packages: str) -> str:
+    """Return the versions of Node.js and of packages of the peers."""
+    node = subprocess.run([NODE, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    manifests = {name: json.loads((_FOLDER / "node_modules" / name / "package.json").read_text()) for name in packages}
+    return ", ".join([f"Node.js {node}", *(f"{name} {manifest['version']}" for name, manifest in manifests.items())])

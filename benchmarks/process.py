@@ -19,7 +19,18 @@ def family_resident_bytes(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return _cpu_seconds(Path(f"/proc/{pid}/stat"))
+
+
+def thread_cpu_seconds(pid: int) -> tuple[float, float]:
+    """Return the processor time that a process's main thread has used, and that of its other threads."""
+    used = {int(task.name): _cpu_seconds(task / "stat") for task in Path(f"/proc/{pid}/task").iterdir()}
+    main = used.pop(pid)
+    return main, sum(used.values())
+
+
+def _cpu_seconds(status: Path) -> float:
+    fields = status.read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -1,18 +1,19 @@
-"""How results are told: the machine, a small table for people, JSON for programs."""
+"""What a benchmark has measured: a small table for people, charts, samples for programs, and on which machine."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import shlex
 import sqlite3
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
+
+from benchmarks.charts import Chart
 
 FOLDER = Path("build/benchmarks")
 _PACKAGES = (
@@ -33,41 +34,60 @@ class Table:
 
     Attributes:
         what: What was measured, in a line.
-        rows: Name of a figure, its value with the unit, the goal or a remark.
+        head: What the columns are.
+        rows: Cells, as many as the head has or fewer: first the name of what has the figures, then figures with units.
+        charts: Pictures of some of the figures.
+        versions: Of what was measured besides us, in a line.
         samples: What the figures were made of, for those who want to make others.
     """
 
     what: str
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    head: tuple[str, ...] = ("what", "figure", "remark")
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
+    versions: str = ""
     samples: dict[str, Sequence[float]] = field(default_factory=dict)
 
-    def row(self, name: str, value: str, remark: str = "") -> None:
+    def row(self, *cells: str) -> None:
         """Add a row."""
-        self.rows.append((name, value, remark))
+        self.rows.append(cells)
+
+    def full(self) -> list[tuple[str, ...]]:
+        """Return the rows with a cell for each column."""
+        return [(*row, *[""] * (len(self.head) - len(row))) for row in self.rows]
 
     def text(self) -> str:
-        """Return the rows in columns."""
-        first, second = (max(len(row[column]) for row in self.rows) for column in (0, 1))
-        return "\n".join(f"  {a:<{first}}  {b:>{second}}  {c}".rstrip() for a, b, c in self.rows)
+        """Return head and rows in columns; names are flush left, figures right, remarks left again."""
+        lines = [self.head, *self.full()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(_pad, line, widths, range(len(line)))).rstrip() for line in lines)
 
 
-def keep(name: str, table: Table) -> None:
+def keep(name: str, table: Table, machine: Sequence[str]) -> None:
     """Write a result where git does not look."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    rows = [{"name": a, "value": b, "remark": c} for a, b, c in table.rows]
-    result = {"machine": machine(), "what": table.what, "rows": rows, "samples": table.samples}
+    result = {
+        "machine": machine,
+        "what": table.what,
+        "head": table.head,
+        "rows": table.full(),
+        "samples": table.samples,
+    }
     (FOLDER / f"{name}.json").write_text(json.dumps(result, indent=2))
 
 
-def machine() -> list[str]:
-    """Return what was measured on, with which versions, by which command."""
+def machine(name: str) -> list[str]:
+    """Return what a benchmark is measured on, with which versions, by which command; called before it runs."""
     return [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_processor()}, {os.cpu_count()} cores, {platform.system()}",
-        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
-        ", ".join(f"{package} {version(package)}" for package in _PACKAGES),
-        f"load before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}",
-        f"command: python -m benchmarks {shlex.join(sys.argv[1:])}".rstrip(),
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, " + versions(*_PACKAGES),
+        f"Load before: {', '.join(f'{load:.1f}' for load in os.getloadavg())}. Command: `python -m benchmarks {name}`",
     ]
+
+
+def versions(*packages: str) -> str:
+    """Return the versions of packages."""
+    return ", ".join(f"{package} {version(package)}" for package in packages)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -76,10 +96,24 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return the median of the ratios of figures of the same round, since a machine's speed changes between rounds."""
+    return median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
 def milliseconds(values: Sequence[float]) -> str:
     """Return median, 99th percentile and maximum of seconds, as milliseconds."""
     shares = [1000 * quantile(values, share) for share in (0.5, 0.99, 1.0)]
     return " / ".join(f"{value:.1f}" for value in shares) + " ms"
+
+
+def verdict(*, met: bool) -> str:
+    """Return what became of a goal."""
+    return "met" if met else "missed"
+
+
+def _pad(cell: str, width: int, column: int) -> str:
+    return cell.rjust(width) if column == 1 else cell.ljust(width)
 
 
 def _processor() -> str:

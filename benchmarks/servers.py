@@ -20,12 +20,13 @@ from statistics import median
 from typing import Final
 
 from benchmarks import dataset
+from benchmarks.contenders import Contender, running
 from benchmarks.documents import RUNS
-from benchmarks.fanout import BURST, OURS, PLAIN, Contender, Figures, audience, fan_out, new_folder, running
+from benchmarks.fanout import BURST, OURS, PLAIN, SETTINGS, Figures, audience, fan_out
 from benchmarks.process import family_resident_bytes
 from benchmarks.requests import ask, post
 from benchmarks.results import Table
-from benchmarks.sockets import pin
+from benchmarks.sockets import pinned
 
 KEPT: Final = 100_000
 PAGE: Final = 50
@@ -103,9 +104,10 @@ async def measure(folder: Path) -> Table:
     data.mkdir()
     file = await dataset.make(data, KEPT)
     samples = {contender.name: Sample() for contender in contenders()}
-    for number in range(ROUNDS):
-        for contender in contenders():
-            await one(contender, new_folder(folder, f"{number}-{contender.name}"), file, samples[contender.name])
+    with pinned(1):
+        for number in range(ROUNDS):
+            for contender in contenders():
+                await one(contender, contender.folder(folder, number), file, samples[contender.name])
     return told(samples)
 
 
@@ -122,9 +124,8 @@ async def one(contender: Contender, folder: Path, file: Path, sample: Sample) ->
     """Measure one server on a copy of a database."""
     shutil.copy(file, folder / "mgx.db")
     began = time.perf_counter()
-    with running(contender, folder) as server:
+    with running(contender, folder, env=SETTINGS) as server:
         url, pid = server
-        pin(1)
         small = post(url, _SMALL, {"id": dataset.run_id(KEPT)})
         await _first(url, small)
         sample.ready.append(time.perf_counter() - began)

@@ -75,7 +75,7 @@ async def compare(
         for index, (place, request) in enumerate(zip(places, requests, strict=True)):
             before = cpu_seconds(place.server.pid)
             asked = await ask(place.url, request, 1, SECONDS if number else WARM_UP)
-            assert b'"errors"' not in asked.sample, asked.sample
+            assert b'"errors"' not in asked.body, asked.body
             if number:
                 taken[index].append(median(asked.seconds))
                 used[index] += cpu_seconds(place.server.pid) - before

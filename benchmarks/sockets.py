@@ -7,8 +7,8 @@ import json
 import os
 import time
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum, auto
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -143,3 +143,15 @@ def pin(core: int, pid: int = 0) -> None:
     """Keep a process, by default this one, on one core, where the system can."""
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > core:
         os.sched_setaffinity(pid, {core})
+
+
+@contextmanager
+def pinned(core: int) -> Iterator[None]:
+    """Keep this process on one core while the block runs."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    pin(core)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.sched_setaffinity(0, before)

@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import strawberry
-import uvicorn
 from broadcaster import Broadcast
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,6 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from strawberry.asgi import GraphQL
 
 from benchmarks.peers.event import event
+from benchmarks.peers.serving import serve
 
 BUS = Broadcast("memory://")
 
@@ -74,16 +74,6 @@ def main() -> None:
 async def _bus(_: Starlette) -> AsyncGenerator[None]:
     async with BUS:
         yield
-
-
-def serve(app: Starlette) -> None:
-    """Serve on a free port, which is printed."""
-    config = uvicorn.Config(app, port=0, log_level="error", access_log=False, ws_per_message_deflate=False)
-    server = uvicorn.Server(config)
-    listener = config.bind_socket()
-    listener.listen()
-    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    server.run(sockets=[listener])
 
 
 if __name__ == "__main__":
