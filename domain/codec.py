@@ -35,13 +35,16 @@ def from_micros(micros: int) -> datetime:
 
 def format_micros(micros: int) -> str:
     """Return what `format_time` does for the time that `from_micros` reads, without making it."""
-    return f"{_second(micros // 1_000_000)}.{micros % 1_000_000:06d}Z"
+    digits = str(micros)
+    if len(digits) < 7 or micros < 0:
+        return format_time(from_micros(micros))
+    return f"{_second(digits[:-6])}{digits[-6:]}Z"
 
 
 @lru_cache(16_384)
-def _second(number: int) -> str:
+def _second(number: str) -> str:
     """Return the beginning of all times within a second, counted since the epoch; lists are read again and again."""
-    return (_EPOCH + timedelta(seconds=number)).isoformat()[:-6]
+    return (_EPOCH + timedelta(seconds=int(number))).isoformat()[:-6] + "."
 
 
 def format_time(time: datetime) -> str:

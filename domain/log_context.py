@@ -5,23 +5,28 @@ Whoever configures logging reads it when a record is written; whoever logs need 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from types import MappingProxyType
 from typing import Final
 
 _doing: Final[ContextVar[Mapping[str, str]]] = ContextVar("doing", default=MappingProxyType({}))
 
 
-@contextmanager
-def doing(**ids: str) -> Iterator[None]:
+class doing:  # noqa: N801  # it is used as a function, which would make a generator for each request
     """Say by ids, such as `run_id`, what the block and the tasks that it starts are about; adds to what was said."""
-    token = _doing.set({**_doing.get(), **ids})
-    try:
-        yield
-    finally:
-        _doing.reset(token)
+
+    __slots__ = ("_ids", "_token")
+
+    def __init__(self, **ids: str) -> None:
+        self._ids = ids
+        self._token: Token[Mapping[str, str]]
+
+    def __enter__(self) -> None:
+        self._token = _doing.set({**_doing.get(), **self._ids})
+
+    def __exit__(self, *_: object) -> None:
+        _doing.reset(self._token)
 
 
 def what_is_done() -> Mapping[str, str]:

@@ -147,9 +147,12 @@ class Page(Generic[T]):
     total: int | None = None
 
 
+_dump: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def encode_cursor(order: str, key: Sequence[KeyPart]) -> str:
     """Return the cursor of a row with a sort key, bound to the name of its connection and order."""
-    body = json.dumps(list(key), separators=(",", ":"), ensure_ascii=False).encode()
+    body = _dump(list(key)).encode()
     return _seal(body, order)
 
 

@@ -4,9 +4,6 @@ Refusals that a client can expect (`UserFacingError`) are data and belong to `gr
 neither place is a bug and stays what it is, to be logged and masked.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from domain.errors import (
     CursorExpiredError,
     DomainError,
@@ -22,13 +19,17 @@ _FULL = "The database is full or can't be written; reading goes on. Try again wh
 _BUSY = "The database is busy; try again."
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class translated:  # noqa: N801  # it is used as a function, which would make a generator for each statement
     """Raise what the domain says about the request, or its store, as a top-level error with a code."""
-    try:
-        yield
-    except (RequestError, StoreError) as error:
-        raise top_level(error) from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, (RequestError, StoreError)):
+            raise top_level(error) from error
 
 
 def top_level(error: DomainError) -> errors.RequestError:

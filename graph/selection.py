@@ -13,6 +13,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLField,
     GraphQLObjectType,
+    GraphQLResolveInfo,
     InlineFragmentNode,
     SelectionNode,
     get_named_type,
@@ -40,12 +41,32 @@ class Selected:
     fields: Fields
 
 
+class RememberingInfo(Info[Any, Any]):
+    """An `info` that remembers what was seen below its field.
+
+    Args:
+        raw: As graphql-core gives it.
+        field: Which is resolved.
+        seen: What was seen; calls of the resolver for the same nodes of a document share it.
+    """
+
+    def __init__(self, raw: GraphQLResolveInfo[Any], field: StrawberryField, seen: list[Selected]) -> None:
+        super().__init__(_raw_info=raw, _field=field)
+        self.seen = seen
+
+
 def look_ahead(info: Info[Any, Any]) -> Selected:
     """Tell what is selected below the connection that is being resolved, fragments included.
 
     `@skip` and `@include` are not looked at: what they leave out counts as selected.
     """
-    raw = info._raw_info  # noqa: SLF001 - strawberry converts the whole tree, arguments included, for its public form
+    seen = info.seen if isinstance(info, RememberingInfo) else []
+    if not seen:
+        seen.append(_look_below(info._raw_info))  # noqa: SLF001 - its public form converts the whole tree
+    return seen[0]
+
+
+def _look_below(raw: GraphQLResolveInfo[Any]) -> Selected:
     look = _Look(raw.fragments)
     for node in raw.field_nodes:
         look.at_connection(node)

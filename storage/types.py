@@ -26,6 +26,9 @@ Reader: TypeAlias = Callable[[Any], Any]
 Writer: TypeAlias = Callable[[Any], Any]
 
 POSTGRESQL: Final = "postgresql"
+_REMEMBERED: Final = 1024
+"""Values of a column."""
+
 _dump: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 Ordered: Final = Text().with_variant(Text(collation="C"), POSTGRESQL)
@@ -128,6 +131,11 @@ class Listed(_JsonBased[Sequence[str]]):
         return lambda value: None if value is None else _dump([without_nul(item) for item in value])
 
 
+def _remembering(read: Reader, dialect: Dialect) -> Reader:
+    """Return a reader of what can't be changed: on SQLite, rows with the same text share one object."""
+    return read if dialect.name == POSTGRESQL else lru_cache(_REMEMBERED)(read)
+
+
 class Strings(_JsonBased[tuple[str, ...]]):
     """A few strings in order."""
 
@@ -141,11 +149,15 @@ class Strings(_JsonBased[tuple[str, ...]]):
         """Return the strings."""
         return tuple(data)
 
+    def reader(self, dialect: Dialect) -> Reader:
+        """Return what reads a value that is not NULL."""
+        return _remembering(super().reader(dialect), dialect)
+
 
 class Record(_JsonBased[T], Generic[T]):
     """A frozen record that holds nothing that can change and is never searched by its fields.
 
-    On SQLite rows with the same text share one object: most runs have the settings and the usage of others.
+    Most runs have the settings and the usage of others.
     """
 
     cache_ok = True
@@ -164,8 +176,7 @@ class Record(_JsonBased[T], Generic[T]):
 
     def reader(self, dialect: Dialect) -> Reader:
         """Return what reads a value that is not NULL."""
-        read = super().reader(dialect)
-        return read if dialect.name == POSTGRESQL else lru_cache(maxsize=256)(read)
+        return _remembering(super().reader(dialect), dialect)
 
 
 class Records(_JsonBased[tuple[T, ...]], Generic[T]):

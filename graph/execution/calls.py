@@ -2,7 +2,7 @@
 
 Arguments that are written in the document are the same each time; a variable's value was coerced with the request, and
 is a resolver's argument as it is if its type is a built-in scalar or an enum. Everything else, such as a variable that
-is an input object, is left to Strawberry.
+holds an input object, is left to Strawberry.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from graphql import (
     is_non_null_type,
     is_specified_scalar_type,
 )
-from strawberry import Info, Schema
+from strawberry import Schema
 from strawberry.relay import GlobalID
 from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
 from strawberry.types.arguments import StrawberryArgument, convert_arguments
 from strawberry.types.base import StrawberryMaybe, StrawberryOptional, has_object_definition
 from strawberry.types.field import StrawberryField
+
+from graph.selection import RememberingInfo, Selected
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,14 @@ class _Given:
     Attributes:
         name: The resolver's parameter.
         variable: Without `$`.
+        is_passed_on: Whether the variable's value is what the resolver gets.
         may_be_absent: Whether the argument is left out where the variable is.
         may_be_null: Whether null is no error.
     """
 
     name: str
     variable: str
+    is_passed_on: bool
     may_be_absent: bool
     may_be_null: bool
 
@@ -74,6 +78,7 @@ class Call:
         self._definition = definition
         self._constants = constants
         self._given = given
+        self._seen: list[Selected] = []
 
     def arguments(self, variables: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the arguments; None if they are not as expected, which graphql-core will know what to do about."""
@@ -84,7 +89,7 @@ class Call:
                     return None
                 continue
             value = variables[given.variable]
-            if value is None and not given.may_be_null:
+            if not given.is_passed_on or (value is None and not given.may_be_null):
                 return None
             found[given.name] = value
         return found
@@ -97,7 +102,7 @@ class Call:
             if parameter is not None:
                 arguments[parameter.name] = source
         if resolver.info_parameter is not None:
-            arguments[resolver.info_parameter.name] = Info(_raw_info=info, _field=self._definition)
+            arguments[resolver.info_parameter.name] = RememberingInfo(info, self._definition, self._seen)
         return await resolver(**arguments)
 
 
@@ -113,10 +118,9 @@ def compile_call(schema: GraphQLSchema, field: GraphQLField, nodes: list[FieldNo
     for name, argument in field.args.items():
         value = written.get(name)
         if isinstance(value, VariableNode):
-            if not _is_passed_on(argument, own[name]):
-                return None
-            absent, null = not _has_default(argument), not is_non_null_type(argument.type)
-            given.append(_Given(own[name].python_name, value.name.value, absent and null, null))
+            null, passed_on = not is_non_null_type(argument.type), _is_passed_on(argument, own[name])
+            absent = null and not _has_default(argument)
+            given.append(_Given(own[name].python_name, value.name.value, passed_on, absent, null))
         elif value is not None and _has_variables(value):
             return None
         else:

@@ -46,6 +46,9 @@ from graph.execution.parts import (
 from graph.marks import Attribute
 from graph.types.scalars import SHORT_WAYS
 
+_REMEMBERED: Final = 1024
+"""Answers that are made of the cells of a column."""
+
 _LAYOUTS: Final = 16
 """Of rows that one selection is made of; as many as there are ways to read its records."""
 
@@ -135,7 +138,7 @@ def _for_layout(type_: GraphQLObjectType, members: Sequence[Member], layout: Lay
             case Leaf() as leaf:
                 entry = _leaf_of_row(code, leaf, layout, member.attribute)
             case Part() as part:
-                entry = f"{code.name(part.build)}({_value(code, layout, member.attribute)}, None, open_)"
+                entry = _part_of_row(code, part, layout, member.attribute)
             case Deferred() as field:
                 entry = "None"
                 notes.append(_note_of_rows(code, field, layout, show))
@@ -167,6 +170,30 @@ def _leaf_of_row(code: _Code, leaf: Leaf, layout: Layout[Any], attribute: Attrib
         made = code.name(short)
         return f"(None if (v := {cell}) is None else {made}(v))" if leaf.nullable else f"{made}({cell})"
     return code.leaf(leaf, _value(code, layout, attribute))
+
+
+def _part_of_row(code: _Code, part: Part, layout: Layout[Any], attribute: Attribute | None) -> str:
+    """Return an expression of an object or a list of `row`."""
+    assert attribute is not None
+    column = layout.columns.get(attribute.field)
+    if column is None or not hasattr(column.read, "cache_info"):
+        return f"{code.name(part.build)}({_value(code, layout, attribute)}, None, open_)"
+    get = attrgetter(attribute.path.partition(".")[2]) if "." in attribute.path else None
+    made = lru_cache(_REMEMBERED)(_maker(part, [step for step in (column.read, get, attribute.show) if step]))
+    return f"{code.name(made)}(row[{column.place}])"
+
+
+def _maker(part: Part, steps: Sequence[Read]) -> Read:
+    """Return what makes an answer of a cell; as its reader remembers what cells hold, so can it be remembered."""
+
+    def make(cell: Any) -> Any:
+        value = cell
+        for step in steps:
+            if value is not None:
+                value = step(value)
+        return part.build(value, None, [])
+
+    return make
 
 
 def _value(code: _Code, layout: Layout[Any], attribute: Attribute | None) -> str:

@@ -1,7 +1,7 @@
 """What the HTTP, event stream and WebSocket transports share."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from random import getrandbits
 from types import MappingProxyType
@@ -173,15 +173,15 @@ class Transport:
                 counting.answered(failure)
             return failure
 
-    @contextmanager
-    def _counting(self, operation: Operation, info: RequestInfo) -> Iterator[Counting]:
+    def _counting(self, operation: Operation, info: RequestInfo) -> AbstractContextManager[Counting]:
         """Count and trace an operation whose execution the block is."""
-        with self.tally.counting(info.kind, operation.type) as counting:
-            if self._tracer is NO_TRACER:
-                yield counting
-            else:
-                with traced(self._tracer, operation, counting, transport=info.kind, parent=info.traceparent):
-                    yield counting
+        counting = self.tally.counting(info.kind, operation.type)
+        return counting if self._tracer is NO_TRACER else self._traced(operation, info, counting)
+
+    @contextmanager
+    def _traced(self, operation: Operation, info: RequestInfo, counting: Counting) -> Iterator[Counting]:
+        with counting, traced(self._tracer, operation, counting, transport=info.kind, parent=info.traceparent):
+            yield counting
 
 
 def new_request_id() -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from graphql import OperationType
 
@@ -24,12 +22,24 @@ UNKNOWN: Final = "unknown"
 
 
 class Counting:
-    """One operation that is under way; it is taken for left until it says otherwise."""
+    """One operation that is under way while the block is; it is taken for left until it says otherwise."""
 
-    __slots__ = ("outcome",)
+    __slots__ = ("_began", "_tally", "_transport", "_type", "outcome")
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally, transport: TransportName, type_: OperationType) -> None:
         self.outcome = LEFT
+        self._tally = tally
+        self._transport = transport
+        self._type = type_
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._type is not OperationType.SUBSCRIPTION:
+            self._tally.durations[self._transport, self._type.value].add(time.perf_counter() - self._began)
+        self._tally.outcomes[self._transport, self._type.value, self.outcome] += 1
 
     def answered(self, answer: Answer) -> None:
         """Take note of an answer that may be the last."""
@@ -52,14 +62,6 @@ class Tally:
         """Count an operation that did not get as far as being executed."""
         self.outcomes[transport, UNKNOWN, answer.code or OK] += 1
 
-    @contextmanager
-    def counting(self, transport: TransportName, type_: OperationType) -> Iterator[Counting]:
+    def counting(self, transport: TransportName, type_: OperationType) -> Counting:
         """Count an operation whose execution the block is."""
-        counting = Counting()
-        began = time.perf_counter()
-        try:
-            yield counting
-        finally:
-            if type_ is not OperationType.SUBSCRIPTION:
-                self.durations[transport, type_.value].add(time.perf_counter() - began)
-            self.outcomes[transport, type_.value, counting.outcome] += 1
+        return Counting(self, transport, type_)
