@@ -9,10 +9,10 @@ import sys
 import time
 
 import uvloop
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from domain import commands as c
 from domain.lifecycle import decide_all
@@ -40,11 +40,9 @@ async def _publish(request: Request) -> JSONResponse:
     return JSONResponse({"at": at})
 
 
-def publishing(application: Application) -> Starlette:
+def publishing(application: Application) -> ASGIApp:
     """Return the product's application with the address more."""
-    app = create_app(application)
-    app.routes.append(Route("/publish", _publish, methods=["POST"]))
-    return app
+    return create_app(application, [Route("/publish", _publish, methods=["POST"])])
 
 
 async def _serve(settings: Settings, where: Listeners) -> None:

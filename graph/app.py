@@ -7,17 +7,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from domain.errors import StoreError
 from domain.model import ANONYMOUS, Artifact
 from graph.bootstrap import Application
 from graph.graphiql import graphiql_routes
 from graph.transport.origins import HostCheck
-from graph.transport.routes import graphql_routes
+from graph.transport.routes import GraphQLFront
 
 if TYPE_CHECKING:
     from graph.monitoring import Monitoring
@@ -30,10 +30,10 @@ _ARTIFACT_HEADERS: Final = {
 }
 
 
-def create_app(application: Application) -> Starlette:
-    """Make the ASGI application of an application that is open."""
+def create_app(application: Application, more: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """Make the ASGI application of an application that is open, perhaps with more routes than it has of its own."""
     routes: list[BaseRoute] = [
-        *graphql_routes(application.transport),
+        *more,
         Route("/artifacts/{artifact_id}", _artifact),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
@@ -42,21 +42,22 @@ def create_app(application: Application) -> Starlette:
         routes += graphiql_routes()
     if application.serves_metrics:
         routes.append(_metrics_route(application))
-    return _app(application, routes)
+    return _checked(application, GraphQLFront(application.transport, _router(application, routes)))
 
 
-def create_metrics_app(application: Application) -> Starlette:
+def create_metrics_app(application: Application) -> ASGIApp:
     """Make the ASGI application that knows /metrics alone."""
-    return _app(application, [_metrics_route(application)])
+    return _checked(application, _router(application, [_metrics_route(application)]))
 
 
-def _app(application: Application, routes: Sequence[BaseRoute]) -> Starlette:
-    middleware = []
-    if application.hosts is not None:
-        middleware.append(Middleware(HostCheck, hosts=application.hosts))
-    app = Starlette(routes=routes, middleware=middleware)
-    app.state.application = application
-    return app
+def _router(application: Application, routes: Sequence[BaseRoute]) -> Starlette:
+    router = Starlette(routes=routes)
+    router.state.application = application
+    return router
+
+
+def _checked(application: Application, app: ASGIApp) -> ASGIApp:
+    return app if application.hosts is None else HostCheck(app, application.hosts)
 
 
 async def _healthz(_: Request) -> Response:

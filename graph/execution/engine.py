@@ -4,7 +4,6 @@
 mutation, `subscribe` follows a subscription. What leaves is JSON, ready to be sent.
 """
 
-import asyncio
 import time
 from collections.abc import (
     AsyncIterable,
@@ -35,6 +34,7 @@ from graphql.execution.values import VariableValues
 from strawberry.execution import optimized_is_awaitable
 
 from domain.durations import Durations
+from graph.deadlines import Deadlines
 from graph.errors import ErrorCode, RequestError, coded, internal, public
 from graph.execution.compiled import CompilingExecutor
 from graph.execution.documents import Document, Documents, InvalidDocumentError
@@ -167,6 +167,7 @@ class Engine:
             trusted_only=self.options.trusted_only,
         )
         self.event_durations = Durations()
+        self._query_deadlines = Deadlines(self.options.query_timeout)
 
     def prepare(self, request: Request) -> Operation | Failure:
         """Parse, price and validate a request, and coerce its variables."""
@@ -183,11 +184,13 @@ class Engine:
 
     async def execute(self, operation: Operation, context: object) -> Answer:
         """Execute a query or mutation; a query is cut after the time-out."""
-        limit = self.options.query_timeout if operation.type is OperationType.QUERY else None
+        if operation.type is not OperationType.QUERY:
+            return await self._run(operation, None, context)
         try:
-            async with asyncio.timeout(limit):
+            with self._query_deadlines.one():
                 return await self._run(operation, None, context)
         except TimeoutError:
+            limit = self._query_deadlines.seconds
             message = f"The query took longer than {limit:g} s; ask for less, or in smaller pages."
             return Failure([RequestError(ErrorCode.TIMEOUT, message).formatted])
 

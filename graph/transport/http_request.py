@@ -1,6 +1,5 @@
 """Reads a GraphQL request from HTTP (GraphQL over HTTP, section "Request")."""
 
-import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
+from graph.deadlines import Deadlines
 from graph.execution.encoding import decode
 from graph.execution.engine import Request
 from graph.transport.headers import headers_of
@@ -61,7 +61,9 @@ def read_get(scope: Scope, request_id: str) -> Request:
     return _request(fields, request_id)
 
 
-async def read_post(scope: Scope, receive: Receive, request_id: str, *, max_bytes: int, seconds: float) -> Request:
+async def read_post(
+    scope: Scope, receive: Receive, request_id: str, *, max_bytes: int, deadlines: Deadlines
+) -> Request:
     """Read a request from a JSON body.
 
     Raises:
@@ -71,13 +73,13 @@ async def read_post(scope: Scope, receive: Receive, request_id: str, *, max_byte
     headers = headers_of(scope)
     _check_content_type(headers.get("content-type"))
     # The connection stays open: closing it under a client that still sends would reset it, answer and all.
-    too_large = HttpRefusedError(413, f"The body has more than {max_bytes} bytes, which is the limit.")
+    too_large = f"The body has more than {max_bytes} bytes, which is the limit."
     length = headers.get("content-length", "0")
     if length.isdecimal() and int(length) > max_bytes:
-        raise too_large
+        raise HttpRefusedError(413, too_large)
     body = bytearray()
     try:
-        async with asyncio.timeout(seconds):
+        with deadlines.one():
             more = True
             while more:
                 message = await receive()
@@ -85,10 +87,11 @@ async def read_post(scope: Scope, receive: Receive, request_id: str, *, max_byte
                     raise ClientGoneError
                 body += message.get("body", b"")
                 if len(body) > max_bytes:
-                    raise too_large
+                    raise HttpRefusedError(413, too_large)
                 more = message.get("more_body", False)
     except TimeoutError:
-        raise HttpRefusedError(408, f"The body did not arrive within {seconds:g} s.", ("connection", "close")) from None
+        late = f"The body did not arrive within {deadlines.seconds:g} s."
+        raise HttpRefusedError(408, late, ("connection", "close")) from None
     fields = _json(bytes(body), "The body")
     if isinstance(fields, list):
         raise HttpRefusedError(400, "Batching is off; send one request at a time.")

@@ -1,13 +1,15 @@
-"""Uvicorn's protocols with four things more, the first two as ASGI extensions of `graph.transport.outlet`.
+"""Uvicorn's protocols with five things more, the first two as ASGI extensions of `graph.transport.outlet`.
 
 - An application may drop a connection. An orderly close waits until the client has taken what is buffered, which a
   client that never reads prolongs for ever.
 - An application may write ready bytes, which it made once for many connections.
 - Text that is no UTF-8 is no error of ours.
 - The end of the server leaves a client the time to answer the close of its socket.
+- A response's head goes out with its body: to hand each to the kernel by itself is a tenth of what a list costs.
 """
 
-from typing import Final
+import asyncio
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -17,8 +19,48 @@ from graph.transport.outlet import ABORT_EXTENSION, WIRE_EXTENSION
 _LEAVING_SECONDS: Final = 1.0
 
 
+class _HeadHolder:
+    """A transport that keeps a response's head until the body comes, or until the loop's turn is over."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self._head = b""
+        self._loop = asyncio.get_running_loop()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self.transport.write(head + data)
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._let_go)
+        else:
+            self.transport.write(data)
+
+    def close(self) -> None:
+        self._let_go()
+        self.transport.close()
+
+    def _let_go(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self.transport.write(head)
+
+
 class HttpProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=...)`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Write through a transport that joins heads and bodies."""
+        super().connection_made(cast("asyncio.Transport", _HeadHolder(transport)))
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection itself to the socket's protocol."""
+        self.transport = cast("_HeadHolder", self.transport).transport
+        super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         """Offer the extension to the request that begins."""

@@ -7,6 +7,7 @@ from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
 from domain.log_context import doing
+from graph.deadlines import Deadlines
 from graph.errors import ErrorCode, internal
 from graph.execution.encoding import encode
 from graph.execution.engine import Answer, Failure, Operation, Request, Result
@@ -41,6 +42,7 @@ class HttpView:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._body_deadlines = Deadlines(transport.options.body_timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,7 +92,7 @@ class HttpView:
             exchange.receive,
             exchange.request_id,
             max_bytes=self._transport.engine.options.limits.body_bytes,
-            seconds=self._transport.options.body_timeout,
+            deadlines=self._body_deadlines,
         )
 
     async def _answer(self, exchange: Exchange, prepared: Operation | Failure, media: MediaType) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import httpx
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
 from graph.execution.engine import Engine, EngineOptions
 from graph.transport.connections import Shutdown
-from graph.transport.routes import graphql_routes
+from graph.transport.routes import GraphQLFront
 from graph.transport.server import HttpProtocol, SocketProtocol
 from graph.transport.shared import Authorizer, RequestInfo, Transport, TransportOptions, everybody
 from tests.transport import schema
@@ -153,7 +154,7 @@ async def serve(
     options: TransportOptions | None = None,
     *,
     authorize: Authorizer = everybody,
-    wrap: Callable[[Starlette], Any] = lambda app: app,
+    wrap: Callable[[ASGIApp], Any] = lambda app: app,
 ) -> AsyncIterator[Server]:
     world = schema.World()
 
@@ -165,7 +166,7 @@ async def serve(
 
     engine = Engine(schema.build(), engine_options or EngineOptions(introspection=True, suggestions=True))
     transport = Transport(engine, make_context, Shutdown(), options, authorize)
-    app = wrap(Starlette(routes=graphql_routes(transport)))
+    app = wrap(GraphQLFront(transport, Starlette()))
     config = uvicorn.Config(
         app,
         port=0,
