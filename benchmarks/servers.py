@@ -23,8 +23,8 @@ from benchmarks import dataset
 from benchmarks.contenders import Contender, running
 from benchmarks.documents import RUNS
 from benchmarks.fanout import BURST, OURS, PLAIN, SETTINGS, Figures, audience, fan_out
-from benchmarks.process import family_resident_bytes
-from benchmarks.requests import ask, post
+from benchmarks.process import family_cpu_seconds, family_resident_bytes
+from benchmarks.requests import ask, get, post
 from benchmarks.results import Table
 from benchmarks.sockets import pinned
 
@@ -75,26 +75,48 @@ def contenders() -> list[Contender]:
 
 
 @dataclass(slots=True)
-class Sample:
-    """What was measured of one server, a figure for each round.
+class Answers:
+    """What was measured of one request, a figure for each round.
 
     Attributes:
-        pages: Answers a second to the list query.
-        small: The same for a query of one run.
+        rates: Answers a second.
+        costs: Seconds of processor time for each, of all the server's processes and threads. On a core that others use,
+            too, who has many threads is given more of it, so that rates alone would mislead.
+    """
+
+    rates: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Sample:
+    """What was measured of one server.
+
+    Attributes:
+        pages: Of the list query.
+        small: Of a query of one run.
+        bare: Of /healthz, which asks nothing of the product.
         events: Of subscribers of one run.
         ready: Seconds until the first request was answered.
         memory: Bytes at rest, of all its processes.
     """
 
-    pages: list[float] = field(default_factory=list)
-    small: list[float] = field(default_factory=list)
+    pages: Answers = field(default_factory=Answers)
+    small: Answers = field(default_factory=Answers)
+    bare: Answers = field(default_factory=Answers)
     events: Figures = field(default_factory=Figures)
     ready: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
 
     def rates(self) -> list[float]:
-        """Return medians: answers, small answers, deliveries one by one, in bursts; each a second."""
-        return [median(each) for each in (self.pages, self.small, self.events.rates[1], self.events.rates[BURST])]
+        """Return medians: pages, small answers, bare ones, deliveries one by one, in bursts; each a second."""
+        events = self.events.rates
+        answers = [each.rates for each in (self.pages, self.small, self.bare)]
+        return [median(each) for each in (*answers, events[1], events[BURST])]
+
+    def costs(self) -> list[float]:
+        """Return medians for a page, a small answer and a bare one, in seconds."""
+        return [median(each.costs) for each in (self.pages, self.small, self.bare)]
 
 
 async def measure(folder: Path) -> Table:
@@ -131,9 +153,13 @@ async def one(contender: Contender, folder: Path, file: Path, sample: Sample) ->
         sample.ready.append(time.perf_counter() - began)
         await asyncio.sleep(REST_SECONDS)
         sample.memory.append(family_resident_bytes(pid))
-        for request, rates in ((post(url, RUNS, {"first": PAGE}), sample.pages), (small, sample.small)):
+        page, bare = post(url, RUNS, {"first": PAGE}), get(url, "/healthz")
+        for request, answers in ((page, sample.pages), (small, sample.small), (bare, sample.bare)):
             await ask(url, request, CONNECTIONS, WARM_UP)
-            rates.append((await ask(url, request, CONNECTIONS, SECONDS)).rate)
+            before = family_cpu_seconds(pid)
+            asked = await ask(url, request, CONNECTIONS, SECONDS)
+            answers.rates.append(asked.rate)
+            answers.costs.append((family_cpu_seconds(pid) - before) / len(asked.seconds))
         async with audience(server, contender, SUBSCRIBERS) as place:
             await fan_out(place, sample.events)
 
@@ -141,16 +167,23 @@ async def one(contender: Contender, folder: Path, file: Path, sample: Sample) ->
 def told(samples: Mapping[str, Sample]) -> Table:
     """Return the table."""
     table = Table(
-        f"{CONNECTIONS} connections: pages of {PAGE} of {KEPT:,} runs / one run; {SUBSCRIBERS:,} subscribers: events "
-        f"one by one / in bursts of {BURST}; all a second, medians of {ROUNDS} rounds by turns; then as shares of ours"
+        f"{CONNECTIONS} connections: pages of {PAGE} of {KEPT:,} runs / one run / healthz; {SUBSCRIBERS:,} sockets: "
+        f"events one by one / by {BURST}; medians of {ROUNDS} rounds by turns",
+        head=("server", "a second", "as shares of ours", "processor time of an answer", "ready", "at rest"),
     )
     ours = samples[OURS.name].rates()
     for name, sample in samples.items():
         rates = sample.rates()
-        shares = " / ".join(f"{rate / best:.2f}" for rate, best in zip(rates, ours, strict=True))
-        rest = f"ready in {median(sample.ready):.1f} s, {median(sample.memory) / 2**20:.0f} MiB at rest"
-        table.row(name, " / ".join(f"{rate:,.0f}" for rate in rates), f"{shares}; {rest}")
-        table.samples |= {f"{name}, pages": sample.pages, f"{name}, small": sample.small}
+        table.row(
+            name,
+            " / ".join(f"{rate:,.0f}" for rate in rates),
+            " / ".join(f"{rate / best:.2f}" for rate, best in zip(rates, ours, strict=True)),
+            " / ".join(f"{1000 * cost:.2f}" for cost in sample.costs()) + " ms",
+            f"{median(sample.ready):.1f} s",
+            f"{median(sample.memory) / 2**20:.0f} MiB",
+        )
+        for what, answers in (("pages", sample.pages), ("small", sample.small), ("bare", sample.bare)):
+            table.samples |= {f"{name}, {what}": answers.rates, f"{name}, {what}, processor time": answers.costs}
         table.samples |= {f"{name}, events by {count}": found for count, found in sample.events.rates.items()}
     return table
 

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS: Final = ("app", "extras", "dev", "uv")
+LOCKS: Final = ("app", "extras", "dev", "uv", "servers")
 
 
 def text(lock: str) -> str:
