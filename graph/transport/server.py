@@ -19,7 +19,7 @@ from graph.transport.outlet import ABORT_EXTENSION, WIRE_EXTENSION
 _LEAVING_SECONDS: Final = 1.0
 
 
-class _HeadHolder:
+class HeadHolder:
     """A transport that keeps a response's head until the body comes, or until the loop's turn is over."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -31,6 +31,7 @@ class _HeadHolder:
         return getattr(self.transport, name)
 
     def write(self, data: bytes) -> None:
+        """Write, or keep what is a head."""
         if self._head:
             head, self._head = self._head, b""
             self.transport.write(head + data)
@@ -41,6 +42,7 @@ class _HeadHolder:
             self.transport.write(data)
 
     def close(self) -> None:
+        """Close once all is written."""
         self._let_go()
         self.transport.close()
 
@@ -55,11 +57,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Write through a transport that joins heads and bodies."""
-        super().connection_made(cast("asyncio.Transport", _HeadHolder(transport)))
+        super().connection_made(cast("asyncio.Transport", HeadHolder(transport)))
 
     def handle_websocket_upgrade(self) -> None:
         """Leave the connection itself to the socket's protocol."""
-        self.transport = cast("_HeadHolder", self.transport).transport
+        self.transport = cast("HeadHolder", self.transport).transport
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
