@@ -6,18 +6,23 @@ One rule for events' `data` and for what is stored as JSON, so that replay equal
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from math import isfinite
+from operator import attrgetter
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from domain.model import JsonObject, JsonValue
 
 T = TypeVar("T")
 _Decoder = Callable[[Any], Any]
+_Encoder = Callable[[Any], JsonValue]
+
+_KEPT: Final = 1024
+"""Classes; a team may make new ones."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -61,27 +66,8 @@ def to_json(value: object) -> JsonValue:
         TypeError: The value is of a type that JSON has no form for.
         ValueError: A number is not finite, or a text has no form in UTF-8.
     """
-    match value:
-        case float() if not isfinite(value):
-            raise ValueError(f"{value} is not a finite number")
-        case None | bool() | int() | float():
-            return value
-        case StrEnum():
-            return value.value
-        case str():
-            if not value.isascii():
-                value.encode()
-            return value
-        case datetime():
-            return format_time(value)
-        case Mapping():
-            return {str(key): to_json(item) for key, item in value.items()}
-        case list() | tuple():
-            return [to_json(item) for item in value]
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            return {alias: to_json(getattr(value, name)) for name, alias in _aliases(type(value))}
-        case _:
-            raise TypeError(f"{type(value).__name__} has no JSON form")
+    kind: Any = type(value)  # mypy takes no class for hashable
+    return _encoder(kind)(value)
 
 
 def to_json_object(record: object) -> JsonObject:
@@ -102,6 +88,44 @@ def camel_case(name: str) -> str:
     """Return a Python name as GraphQL and JSON spell it."""
     head, *rest = name.split("_")
     return head + "".join(part.title() for part in rest)
+
+
+@lru_cache(_KEPT)
+def _encoder(cls: Any) -> _Encoder:
+    """Return what turns the values of a class into JSON."""
+    is_record: bool = is_dataclass(cls)
+    for kind, encode in _ENCODERS:
+        if issubclass(cls, kind):
+            return encode
+    return partial(_from_record, _aliases(cls)) if is_record else _refuse
+
+
+def _from_float(value: float) -> JsonValue:
+    if not isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+    return value
+
+
+def _from_text(value: str) -> JsonValue:
+    if not value.isascii():
+        value.encode()
+    return value
+
+
+def _from_mapping(value: Mapping[Any, Any]) -> JsonValue:
+    return {str(key): to_json(item) for key, item in value.items()}
+
+
+def _from_list(value: Sequence[Any]) -> JsonValue:
+    return [to_json(item) for item in value]
+
+
+def _from_record(aliases: Iterable[tuple[str, str]], value: object) -> JsonValue:
+    return {alias: to_json(getattr(value, name)) for name, alias in aliases}
+
+
+def _refuse(value: object) -> JsonValue:
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 @cache
@@ -143,3 +167,14 @@ def _optional(hint: Any) -> _Decoder:
 
 def _same(value: Any) -> Any:
     return value
+
+
+_ENCODERS: Final[Sequence[tuple[type | tuple[type, ...], _Encoder]]] = (
+    (float, _from_float),
+    ((types.NoneType, int), _same),
+    (StrEnum, attrgetter("value")),
+    (str, _from_text),
+    (datetime, format_time),
+    (Mapping, _from_mapping),
+    ((list, tuple), _from_list),
+)

@@ -31,25 +31,24 @@ class RunState:
 
 def evolve(state: RunState, payload: e.RunPayload, at: datetime) -> RunState:
     """Return the state after an event that happened at a time; the fold of a run's events is its state."""
-    state = replace(state, run=replace(state.run, last_sequence=state.run.last_sequence + 1))
     run = state.run
     match payload:
         case e.RunCreated():
             return _created(state, payload, at)
         case e.AnalysisStarted():
-            return with_run(state, status=S.ANALYZING, started_at=at, round_count=1)
+            return _next(state, status=S.ANALYZING, started_at=at, round_count=1)
         case e.PlanReady():
             state = replace(state, plan=payload.plan)
-            return with_run(state, plan_version=payload.plan.version, usage=payload.usage, lost_workers=0)
+            return _next(state, plan_version=payload.plan.version, usage=payload.usage, lost_workers=0)
         case e.ApprovalRequired():
-            return with_run(state, status=S.AWAITING_APPROVAL, deadline=payload.expires_at)
+            return _next(state, status=S.AWAITING_APPROVAL, deadline=payload.expires_at)
         case e.Approved():
             state = _decided(state, payload.decision)
-            return with_run(state, status=S.RUNNING, deadline=None, progress=0.0, lost_workers=0)
+            return _next(state, status=S.RUNNING, deadline=None, progress=0.0, lost_workers=0)
         case e.ChangesRequested():
             state = _decided(state, payload.decision)
             rounds = {"revisions": run.revisions + 1, "round_count": run.round_count + 1}
-            return with_run(state, status=S.ANALYZING, deadline=None, **rounds)
+            return _next(state, status=S.ANALYZING, deadline=None, **rounds)
         case e.Rejected():
             return _end(_decided(state, payload.decision), S.REJECTED, at)
         case e.TimedOut():
@@ -57,13 +56,13 @@ def evolve(state: RunState, payload: e.RunPayload, at: datetime) -> RunState:
         case e.Progressed():
             return _progressed(state, payload, at)
         case e.Logged():
-            return with_run(state, log_count=run.log_count + len(payload.lines))
+            return _next(state, log_count=run.log_count + len(payload.lines))
         case e.MetricsRecorded() | e.ArtifactStored():
-            return state
+            return _next(state)
         case e.Resumed():
-            return with_run(state, lost_workers=payload.lost_workers)
+            return _next(state, lost_workers=payload.lost_workers)
         case e.CancelRequested():
-            return with_run(state, status=S.CANCELLING, deadline=payload.force_at)
+            return _next(state, status=S.CANCELLING, deadline=payload.force_at)
         case e.Completed():
             return _end(state, S.COMPLETED, at, results=payload.results, usage=payload.usage)
         case e.Failed():
@@ -90,7 +89,7 @@ def replay(blank: Run, events: Sequence[Event]) -> RunState:
 
 
 def _created(state: RunState, payload: e.RunCreated, at: datetime) -> RunState:
-    state = with_run(
+    state = _next(
         state,
         number=payload.number,
         team=payload.team,
@@ -121,7 +120,7 @@ def _progressed(state: RunState, payload: e.Progressed, at: datetime) -> RunStat
         error=payload.error,
     )
     plan = replace(plan, steps=tuple(after if step is before else step for step in plan.steps))
-    return with_run(
+    return _next(
         replace(state, plan=plan),
         progress=payload.progress,
         current_step=payload.step if started else _last_started(state.run, plan),
@@ -155,13 +154,18 @@ def _end(state: RunState, status: RunStatus, at: datetime, **fields: object) -> 
         state = replace(state, plan=replace(state.plan, steps=steps))
     # A clock that was set back must not make it negative.
     duration = max((at - run.started_at).total_seconds(), 0.0) if run.started_at else None
-    return with_run(
+    return _next(
         state, **{"deadline": None, "current_step": None} | fields, status=status, completed_at=at, duration=duration
     )
 
 
 def _decided(state: RunState, decision: Decision) -> RunState:
     return replace(state, decisions=(*state.decisions, decision))
+
+
+def _next(state: RunState, **fields: object) -> RunState:
+    """Return the state after one more event, which replaces some of the run's fields."""
+    return with_run(state, last_sequence=state.run.last_sequence + 1, **fields)
 
 
 def with_run(state: RunState, **fields: object) -> RunState:

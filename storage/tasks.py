@@ -41,6 +41,16 @@ _SAVE: Final = (
     .where(tasks.c.id == bindparam("task_id"))
     .values({name: bindparam(name) for name in [*TASK.fields, "folded_name"] if name not in _FIXED})
 )
+_COUNTED: Final = (
+    *("status", "latest_run_id", "last_run_at", "last_run_duration", "last_error"),
+    *("total_runs", "finished_runs", "successful_runs", "failed_runs"),
+)
+_GIVEN: Final = tuple(name for name in TASK.fields if name not in _COUNTED)
+_SAVE_COUNTED: Final = (
+    update(tasks).where(tasks.c.id == bindparam("task_id")).values({name: bindparam(name) for name in _COUNTED})
+)
+"""For what its runs change of a task."""
+
 _DELETE: Final = delete(tasks).where(tasks.c.id == bindparam("task_id"))
 _DELETE_EVENTS: Final = delete(events).where(events.c.task_id == bindparam("of_task"))
 _INSERT_LABEL: Final = insert(task_labels)
@@ -104,13 +114,17 @@ class SqlTaskWrites:
 
     async def save(self, task: Task, /) -> None:
         """Write a locked task."""
+        before, self._locked[task.id] = self._locked[task.id], task
+        if all(getattr(before, name) is getattr(task, name) for name in _GIVEN):
+            counted = {name: getattr(task, name) for name in _COUNTED}
+            await self._session.execute(_SAVE_COUNTED, counted | {"task_id": task.id})
+            return
         values = TASK.values(task, folded_name=task.name.casefold())
         values = {name: value for name, value in values.items() if name not in _FIXED}
         await self._session.execute(_SAVE, values | {"task_id": task.id})
-        if self._locked[task.id].labels != task.labels:
+        if before.labels != task.labels:
             await self._session.execute(_DELETE_LABELS, {"of_task": task.id})
             await self._add_labels(task)
-        self._locked[task.id] = task
 
     async def delete(self, task_id: str, /) -> None:
         """Remove a task with its runs, their plans, logs, metrics, artifacts and all its events."""

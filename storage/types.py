@@ -166,6 +166,22 @@ class Record(_JsonBased[T], Generic[T]):
         super().__init__()
         self.cls = cls
 
+    def bind_processor(self, dialect: Dialect) -> Writer:
+        """Return what writes the record's JSON; that of one which is written again and again is made once."""
+        write, written = super().bind_processor(dialect), dict[int, tuple[T | None, Any]]()
+
+        def write_once(value: T | None) -> Any:
+            known = written.get(id(value))
+            if known is not None and known[0] is value:
+                return known[1]
+            if len(written) >= _REMEMBERED:
+                written.clear()
+            text = write(value)
+            written[id(value)] = value, text
+            return text
+
+        return write_once
+
     def encode(self, value: T) -> Any:
         """Return the record as an object."""
         return to_json(value)

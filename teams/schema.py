@@ -18,6 +18,10 @@ NO_REFERENCES: Final[Registry[Any]] = Registry()
 """Without it a `$ref` to a web address would be fetched."""
 
 _MAX_MESSAGE: Final = 500
+_MOST_ALLOWED: Final = 64
+_allowed: Final[dict[tuple[int, str], JsonObject]] = {}
+"""Schemas by what they have allowed: runs of a task have the same config, and to check one takes long."""
+
 _TYPE_NAMES: Final = {
     "object": "an object",
     "array": "a list",
@@ -40,6 +44,9 @@ def check_config(schema: JsonObject, config: JsonValue, path: tuple[str, ...] = 
     Raises:
         InvalidInputError: The most telling of the faults, with the path down to its field.
     """
+    known = id(schema), repr(config)
+    if _allowed.get(known) is schema:
+        return
     for place in infinite_numbers(config):
         raise InvalidInputError(f"{name_of((*path, *place))} must be a finite number.", path=(*path, *place))
     try:
@@ -52,6 +59,9 @@ def check_config(schema: JsonObject, config: JsonValue, path: tuple[str, ...] = 
     if fault is not None:
         place = location(fault)
         raise InvalidInputError(explain(fault, name_of((*path, *place))), path=(*path, *place))
+    if len(_allowed) >= _MOST_ALLOWED:
+        _allowed.clear()
+    _allowed[known] = schema
 
 
 def check_schema(schema: object) -> None:
