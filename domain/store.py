@@ -509,8 +509,13 @@ class Store(Protocol):
         """Open a view for reading."""
         ...
 
-    def write(self, principal: Principal, /) -> AbstractAsyncContextManager[WriteTx]:
+    def write(self, principal: Principal, /, *, short: bool = False) -> AbstractAsyncContextManager[WriteTx]:
         """Open a transaction for writing.
+
+        Args:
+            principal: Who writes.
+            short: Whether all of it is a few rows. Where one writes at a time, such transactions that come together may
+                be committed together; each stands for itself, and none is over before it is committed.
 
         Raises:
             StoreBusyError: Another writer held the database for too long.

@@ -33,9 +33,9 @@ class TimedStore:
         """Open a view for reading."""
         return self._store.read(principal)
 
-    def write(self, principal: Principal, /) -> AbstractAsyncContextManager[WriteTx]:
+    def write(self, principal: Principal, /, *, short: bool = False) -> AbstractAsyncContextManager[WriteTx]:
         """Open a transaction for writing; raises as the other store does."""
-        return _TimedWrite(self._store.write(principal), self.waits, self.writes)
+        return _TimedWrite(self._store.write(principal, short=short), self.waits, self.writes)
 
 
 class _TimedWrite:

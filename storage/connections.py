@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import make_url
 
-from storage.driver import PipelinedConnection, connect, connect_to_read
+from storage.driver import PipelinedConnection, connect_to_read
 from storage.statements import Params, Query, Result, Statement, Statements
 
 _STATEMENTS: Final = Statements(make_url("sqlite+aiosqlite://").get_dialect()())
@@ -95,26 +95,13 @@ class Lease:
 
 
 @asynccontextmanager
-async def open_writer(path: Path, *, pragmas: Sequence[str], busy_timeout: float) -> AsyncGenerator[SqliteLink]:
-    """Open a connection to a database file that locks it for writing when a transaction begins.
+async def open_reader(path: Path, *, busy_timeout: float) -> AsyncGenerator[SqliteLink]:
+    """Open a connection to a database file that only reads.
 
     Args:
         path: The file.
-        pragmas: What to set up first.
         busy_timeout: Seconds to wait when another process has the database locked.
     """
-    driver = await connect(path, busy_timeout=busy_timeout)
-    try:
-        for pragma in pragmas:
-            await driver.fetch(pragma)
-        yield SqliteLink(driver, "BEGIN IMMEDIATE")
-    finally:
-        await driver.close()
-
-
-@asynccontextmanager
-async def open_reader(path: Path, *, busy_timeout: float) -> AsyncGenerator[SqliteLink]:
-    """Open a connection that only reads, as `open_writer`."""
     driver = await connect_to_read(path, busy_timeout=busy_timeout)
     try:
         yield SqliteLink(driver, "BEGIN")

@@ -20,6 +20,8 @@ from typing import Any, Final
 
 import aiosqlite
 
+from storage.uninterrupted import settled
+
 _STEPS: Final = 20_000
 """Of SQLite's virtual machine after which a read is not short; a row of a list takes some 50."""
 
@@ -67,18 +69,7 @@ class PipelinedConnection(aiosqlite.Connection):
             raise ValueError("Connection closed")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((future, call))
-        cancelled = False
-        while not future.done():
-            try:
-                await asyncio.shield(future)
-            except asyncio.CancelledError:
-                cancelled = True
-            except Exception:  # noqa: S110  # result() raises it
-                pass
-        if cancelled and (task := asyncio.current_task()) is not None:
-            task.uncancel()  # the same cancellation, not a second one: asyncio.timeout counts them
-            task.cancel()
-        return future.result()
+        return await settled(future)
 
     # On the connection's thread
 
@@ -160,20 +151,13 @@ class ReadingConnection(PipelinedConnection):
         return self._looks > 1 and get_ident() == self._caller
 
 
-async def connect(path: Path, *, busy_timeout: float) -> PipelinedConnection:
-    """Open a database file; statements outside BEGIN and COMMIT stand for themselves.
+async def connect_to_read(path: Path, *, busy_timeout: float) -> ReadingConnection:
+    """Open a database file to read from it.
 
     Args:
         path: The file.
         busy_timeout: Seconds to wait for another process's lock.
     """
-    connection = PipelinedConnection(lambda: sqlite3.connect(path, timeout=busy_timeout, isolation_level=None))
-    await connection
-    return connection
-
-
-async def connect_to_read(path: Path, *, busy_timeout: float) -> ReadingConnection:
-    """Open a database file to read from it, as `connect`."""
     connection = ReadingConnection(
         lambda: sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
     )

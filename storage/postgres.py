@@ -165,7 +165,7 @@ class PostgresStore:
             await lease.give_back()
 
     @asynccontextmanager
-    async def write(self, principal: Principal, /) -> AsyncGenerator[SqlWriteTx]:
+    async def write(self, principal: Principal, /, *, short: bool = False) -> AsyncGenerator[SqlWriteTx]:
         """Open a transaction for writing. Once it is over, its events are in the log for everyone.
 
         Raises:

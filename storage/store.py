@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,9 +18,9 @@ from domain.model import Principal
 from domain.ports import Clock
 from domain.store import Store
 from storage import database
-from storage.connections import Lease, Pool, SqliteLink, open_reader, open_writer
-from storage.errors import translated
+from storage.connections import Lease, Pool, SqliteLink, open_reader
 from storage.event_log import SqlEventWrites
+from storage.group import Writer
 from storage.migrate import migrate
 from storage.postgres import DEFAULT as POSTGRES
 from storage.postgres import PostgresSettings, open_postgres
@@ -28,6 +29,7 @@ from storage.run_states import RunStates
 from storage.session import Session
 from storage.tables import log
 from storage.transactions import SqlReadTx, SqlWriteTx, told
+from storage.writing import WritingLink, open_writer
 
 OnCommit = Callable[[Sequence[Event]], None]
 
@@ -70,11 +72,10 @@ class SqlStore:
     """Implements `domain.store.Store`; made by `open_store`."""
 
     def __init__(
-        self, log: _LogPlace, writer: SqliteLink, readers: Sequence[SqliteLink], clock: Clock, on_commit: OnCommit
+        self, log: _LogPlace, writer: WritingLink, readers: Sequence[SqliteLink], clock: Clock, on_commit: OnCommit
     ) -> None:
-        self._log = log
-        self._writer: Pool = asyncio.LifoQueue()
-        self._writer.put_nowait(writer)
+        self._log_id = log.log_id
+        self._writer = Writer(writer, log.head)
         self._readers: Pool = asyncio.LifoQueue()
         for reader in readers:
             self._readers.put_nowait(reader)
@@ -85,7 +86,7 @@ class SqlStore:
     @property
     def log_id(self) -> str:
         """Name of this log."""
-        return self._log.log_id
+        return self._log_id
 
     @asynccontextmanager
     async def read(self, principal: Principal, /) -> AsyncGenerator[SqlReadTx, None]:
@@ -97,29 +98,30 @@ class SqlStore:
             await lease.give_back()
 
     @asynccontextmanager
-    async def write(self, principal: Principal, /) -> AsyncGenerator[SqlWriteTx, None]:
+    async def write(self, principal: Principal, /, *, short: bool = False) -> AsyncGenerator[SqlWriteTx, None]:
         """Open a transaction for writing; one at a time.
 
         Raises:
             StoreBusyError: Another process held the database for too long.
             StoreFullError: The database can't grow or be written.
         """
-        writer = await self._writer.get()
-        lease = Lease(self._writer, writer)
+        head = await self._writer.begin(short=short)
         try:
-            session = Session(lease, principal.tenant)
-            events = SqlEventWrites(session, self._log.head)
+            session = Session(self._writer.lease, principal.tenant)
+            events = SqlEventWrites(session, head)
             tx = SqlWriteTx(session, principal, self.log_id, self._states, events=events, read_time=self._time)
             yield tx
-            with translated():
-                await writer.commit()
-            self._log.head = events.head
-            tx.committed()
-            if events.appended:
-                told(lambda: self._on_commit(tuple(events.appended)))
-            tx.call_back()
-        finally:
-            await lease.give_back()
+        except BaseException:
+            await self._writer.give_up()
+            raise
+        await self._writer.end(events.head, events.appended, partial(self._tell, tx, events), short=short)
+
+    def _tell(self, tx: SqlWriteTx, events: SqlEventWrites) -> None:
+        """Tell of a commit."""
+        tx.committed()
+        if events.appended:
+            told(lambda: self._on_commit(tuple(events.appended)))
+        tx.call_back()
 
     async def _time(self) -> datetime:
         return self._clock.now()

@@ -11,14 +11,20 @@ T = TypeVar("T")
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     """Do something to its end, even when the task is cancelled meanwhile; the cancellation goes on at its next wait."""
-    doing = asyncio.create_task(work)
+    return await settled(asyncio.create_task(work))
+
+
+async def settled(future: asyncio.Future[T]) -> T:
+    """Wait for a result, even when the task is cancelled meanwhile; the cancellation goes on at its next wait."""
     cancelled = False
-    while not doing.done():
+    while not future.done():
         try:
-            await asyncio.wait({doing})
+            await asyncio.shield(future)
         except asyncio.CancelledError:
             cancelled = True
+        except Exception:  # noqa: S110  # result() raises it
+            pass
     if cancelled and (task := asyncio.current_task()) is not None:
         task.uncancel()  # the same cancellation, not a second one: asyncio.timeout counts them
         task.cancel()
-    return doing.result()
+    return future.result()

@@ -400,11 +400,11 @@ async def test_it_removes_by_itself_while_it_is_served_also_after_a_failure(worl
         read = world.store.read
         failures = 2
 
-        def write(self, principal: Principal) -> Any:
+        def write(self, principal: Principal, *, short: bool = False) -> Any:
             self.failures -= 1
             if self.failures >= 0:
                 raise StoreBusyError("It is busy.") if self.failures else RuntimeError("It is broken.")
-            return world.store.write(principal)
+            return world.store.write(principal, short=short)
 
     async with asyncio.timeout(30), Retention(Failing(), timedelta(milliseconds=1)).serve():
         while "events" in counts(database_url):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
-from domain.events import Event
+from domain.events import Event, EventType
 from domain.model import ANONYMOUS, ENGINE
 from domain.store import AllScope, Store
 from storage.store import open_store
@@ -46,12 +46,13 @@ async def test_what_is_delivered_is_what_the_log_says(world: World) -> None:
     assert [event for batch in world.delivered for event in batch] == list(kept)
 
 
-async def test_an_error_takes_everything_back_and_nobody_hears_of_it(world: World) -> None:
+@pytest.mark.parametrize("short", [False, True])
+async def test_an_error_takes_everything_back_and_nobody_hears_of_it(world: World, short: bool) -> None:
     made = task()
     called: list[str] = []
 
     async def write_and_fail() -> None:
-        async with world.store.write(ANONYMOUS) as tx:
+        async with world.store.write(ANONYMOUS, short=short) as tx:
             tx.after_commit(lambda: called.append("called"))
             await tx.tasks.insert(made)
             await tx.events.append([task_event(made)])
@@ -66,12 +67,13 @@ async def test_an_error_takes_everything_back_and_nobody_hears_of_it(world: Worl
     assert (world.delivered, called) == ([], [])
 
 
-async def test_a_statement_that_fails_takes_its_transaction_back(world: World) -> None:
+@pytest.mark.parametrize("short", [False, True])
+async def test_a_statement_that_fails_takes_its_transaction_back(world: World, short: bool) -> None:
     made = await world.add_task()
     other = task()
 
     async def write() -> None:
-        async with world.store.write(ANONYMOUS) as tx:
+        async with world.store.write(ANONYMOUS, short=short) as tx:
             await tx.tasks.insert(other)
             await tx.tasks.insert(made)
             await tx.events.append([task_event(other)])
@@ -85,18 +87,20 @@ async def test_a_statement_that_fails_takes_its_transaction_back(world: World) -
     await world.add_task()
 
 
-async def test_writers_that_come_together_commit_one_after_the_other_and_are_delivered_in_that_order(
-    world: World,
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("type_", [EventType.LOG, EventType.APPROVED])
+async def test_writers_that_come_together_are_delivered_one_after_the_other_in_the_order_of_the_log(
+    world: World, short: bool, type_: EventType
 ) -> None:
     made = await world.add_task()
 
     async def write(number: int) -> None:
-        async with world.store.write(ANONYMOUS) as tx:
+        async with world.store.write(ANONYMOUS, short=short) as tx:
             locked = await tx.tasks.lock(made.id)
             assert locked is not None
             await asyncio.sleep(0)
             await tx.tasks.save(task(id=made.id, version=locked.version + 1))
-            await tx.events.append([task_event(made, message=f"{number}.{part}") for part in range(3)])
+            await tx.events.append([task_event(made, message=f"{number}.{part}", type=type_) for part in range(3)])
 
     await asyncio.gather(*(write(number) for number in range(20)))
 
@@ -228,14 +232,15 @@ async def test_a_writer_that_is_cancelled_takes_its_work_back_and_lets_the_next_
     assert [event.message for batch in world.delivered for event in batch] == ["waited"]
 
 
+@pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize("turns", range(12))
 async def test_a_cancellation_at_any_moment_leaves_all_or_nothing_and_delivers_what_is_kept(
-    world: World, turns: int
+    world: World, turns: int, short: bool
 ) -> None:
     made = await world.add_task()
 
     async def write() -> None:
-        async with world.store.write(ANONYMOUS) as tx:
+        async with world.store.write(ANONYMOUS, short=short) as tx:
             locked = await tx.tasks.lock(made.id)
             assert locked is not None
             await tx.tasks.save(task(id=made.id, version=2))

@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 from domain import feed, runner
-from storage import connections, driver
+from storage import connections, driver, writing
 from storage.driver import PipelinedConnection, ReadingConnection
+from storage.writing import WritingConnection
 from tests.e2e.client import Api
 from tests.e2e.server import serving
 from tests.e2e.work import QUICK, new_run, new_task
@@ -76,8 +77,10 @@ class Filled:
 async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Filled]:
     opened: set[PipelinedConnection] = set()
 
-    async def connect(path: Path, *, busy_timeout: float) -> PipelinedConnection:
-        connection = await driver.connect(path, busy_timeout=busy_timeout)
+    connect_to_write = writing.connect
+
+    async def connect(path: Path, *, busy_timeout: float) -> WritingConnection:
+        connection = await connect_to_write(path, busy_timeout=busy_timeout)
         opened.add(connection)
         return connection
 
@@ -90,7 +93,7 @@ async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fill
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(feed, "POLL_SECONDS", 3600.0)
         patch.setattr(runner, "LONGEST_SLEEP", 3600.0)
-        patch.setattr(connections, "connect", connect)
+        patch.setattr(writing, "connect", connect)
         patch.setattr(connections, "connect_to_read", connect_to_read)
         async with serving(folder, database_synchronous="NORMAL", max_concurrent_runs=20) as served:
             start = (await served.api.ask("{ eventCursor }"))["eventCursor"]

@@ -12,7 +12,8 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from storage.driver import PipelinedConnection, connect
+from storage.driver import PipelinedConnection
+from storage.writing import connect
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from typing import Final
 
 import pytest
 
-from storage.driver import PipelinedConnection, ReadingConnection, connect, connect_to_read
+from storage.driver import PipelinedConnection, ReadingConnection, connect_to_read
+from storage.writing import connect
 
 LONG: Final = """
 WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < 100000)

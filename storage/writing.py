@@ -1,0 +1,170 @@
+"""The connection that writes: short transactions where they are called, all else on its thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from storage.connections import SqliteLink
+from storage.driver import PipelinedConnection
+
+BEGIN: Final = "BEGIN IMMEDIATE"
+"""What a transaction begins with that writes: it locks the database against other writers."""
+
+_UNDO_IN_MEMORY: Final = "PRAGMA temp_store = MEMORY"
+"""What a savepoint needs to be taken back; else SQLite makes a file for it, which costs more than the statements."""
+
+_UNDO_IN_FILE: Final = "PRAGMA temp_store = DEFAULT"
+"""For what may be much."""
+
+_SAVEPOINT: Final = "SAVEPOINT part"
+_RELEASE: Final = "RELEASE part"
+_ROLL_BACK: Final = "ROLLBACK TO part"
+
+
+class WritingConnection(PipelinedConnection):
+    """A driver's connection that executes a few short statements where it is called.
+
+    SQLite changes a few rows in less time than it takes to tell a thread. What takes its time is the sync of a commit;
+    that goes to the thread, as does a transaction that nobody called short. Nothing is under way there but while
+    something is waited for, so whoever begins here finds the connection at rest.
+    """
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection], *, busy_timeout: float) -> None:
+        super().__init__(connector)
+        self._patience = f"PRAGMA busy_timeout = {round(1000 * busy_timeout)}"
+        self._is_here = False
+
+    async def begin(self) -> None:
+        """Begin a transaction whose statements are executed where they are called; they must be short."""
+        try:
+            self._unless_failed(self._begin_at_once)
+        except sqlite3.OperationalError:
+            await super().fetch(BEGIN)  # another process has the database, which takes as long as it takes
+        self._is_here = True
+
+    async def fetch(self, operation: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Execute a statement, after all that was handed over, and return its rows."""
+        if not self._is_here:
+            return await super().fetch(operation, parameters)
+        rows: list[Any] = self._unless_failed(partial(self._fetch, operation, parameters))
+        return rows
+
+    def hand_over(self, operation: str, *parameters: Sequence[Any]) -> None:
+        """Have a statement executed; should it fail, what follows fails with its error, up to the rollback."""
+        if self._is_here:
+            self._attempt(operation, parameters)
+        else:
+            super().hand_over(operation, *parameters)
+
+    def check(self) -> None:
+        """Raise what failed of what was handed over."""
+        if self._failure is not None:
+            raise self._failure
+
+    def keep(self) -> None:
+        """Make what was done here since the savepoint a part of the transaction; raises what failed in it."""
+        self._unless_failed(partial(self._conn.execute, _RELEASE))
+
+    def take_back(self) -> bool:
+        """Take back what was done here since the savepoint; False if SQLite has taken back the whole transaction.
+
+        It does so where it has no room, among others (https://www.sqlite.org/lang_transaction.html, 3.1).
+        """
+        self._failure = None
+        if self._conn.in_transaction:
+            self._conn.execute(_ROLL_BACK)
+            self._conn.execute(_RELEASE)
+        return self._conn.in_transaction
+
+    async def commit(self) -> None:
+        """Commit what was done, on the thread."""
+        await super().commit()
+        self._is_here = False
+
+    async def rollback(self) -> None:
+        """Take back what the transaction did, if there is one, and forget that something in it failed."""
+        if self._is_here:
+            self._is_here = False
+            self._roll_back()
+        else:
+            await self._wait_for(self._roll_back)
+
+    def _begin_at_once(self) -> None:
+        self._conn.execute(_UNDO_IN_MEMORY)
+        self._conn.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._conn.execute(BEGIN)
+        finally:
+            self._conn.execute(self._patience)
+
+
+class WritingLink(SqliteLink):
+    """An open connection that writes."""
+
+    def __init__(self, driver: WritingConnection) -> None:
+        super().__init__(driver, BEGIN)
+        self._writer = driver
+
+    async def begin(self) -> None:
+        """Begin a transaction of short statements, which are executed where they are called."""
+        await self._writer.begin()
+        self._begun = True
+
+    def check(self) -> None:
+        """Raise what failed so far."""
+        self._writer.check()
+
+    def mark(self) -> None:
+        """Begin a part that can be taken back alone."""
+        self._writer.hand_over(_SAVEPOINT)
+
+    def keep(self) -> None:
+        """End such a part; raises what failed in it."""
+        self._writer.keep()
+
+    def take_back(self) -> bool:
+        """Take back such a part; False if all of the transaction had to be taken back."""
+        return self._writer.take_back()
+
+    def _begin_once(self) -> None:
+        if not self._begun:
+            self._writer.hand_over(_UNDO_IN_FILE)
+        super()._begin_once()
+
+
+async def connect(path: Path, *, busy_timeout: float) -> WritingConnection:
+    """Open a database file; statements outside BEGIN and COMMIT stand for themselves.
+
+    Args:
+        path: The file.
+        busy_timeout: Seconds to wait for another process's lock.
+    """
+    connection = WritingConnection(
+        lambda: sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False),
+        busy_timeout=busy_timeout,
+    )
+    await connection
+    return connection
+
+
+@asynccontextmanager
+async def open_writer(path: Path, *, pragmas: Sequence[str], busy_timeout: float) -> AsyncGenerator[WritingLink]:
+    """Open a connection to a database file that locks it for writing when a transaction begins.
+
+    Args:
+        path: The file.
+        pragmas: What to set up first.
+        busy_timeout: Seconds to wait when another process has the database locked.
+    """
+    driver = await connect(path, busy_timeout=busy_timeout)
+    try:
+        for pragma in pragmas:
+            await driver.fetch(pragma)
+        yield WritingLink(driver)
+    finally:
+        await driver.close()
