@@ -25,6 +25,7 @@ from benchmarks import (
     servers,
     startup,
     waiting,
+    writes,
 )
 from benchmarks.results import Table, keep, machine
 
@@ -42,6 +43,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Path], Coroutine[None, None, Table]]]] 
     "retention": retention.measure,
     "growth": growth.measure,
     "servers": servers.measure,
+    "writes": writes.measure,
 }
 
 
