@@ -46,7 +46,7 @@ class MetricService:
         if not 1 <= len(new.metrics) <= check.MAX_METRICS:
             raise InvalidInputError(f"Give 1 to {check.MAX_METRICS} metrics.", path=("metrics",))
         fields = [_checked(metric, place) for place, metric in enumerate(new.metrics)]
-        async with self._store.write(principal, short=len(fields) <= MAX_EVENT_METRICS) as tx:
+        async with self._store.write(principal, short=key is None and len(fields) <= MAX_EVENT_METRICS) as tx:
             if key is not None and (ids := await tx.idempotency.find(key)) is not None:
                 return await _existing(tx, ids)
             state = None if new.run_id is None else await _locked(tx, new.run_id)

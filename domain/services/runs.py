@@ -67,7 +67,7 @@ class RunService:
             "auto_approve": new.auto_approve,
         }
         config = check.config({} if new.config is None else new.config, "config")
-        async with self._store.write(principal, short=True) as tx:
+        async with self._store.write(principal, short=key is None) as tx:
             if key is not None and (ids := await tx.idempotency.find(key)) is not None:
                 return await _existing(tx, ids[0])
             task = await tx.tasks.lock(new.task_id)

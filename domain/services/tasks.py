@@ -50,7 +50,7 @@ class TaskService:
         }
         config = check.config({} if new.config is None else new.config, "config")
         self._teams.validate(team, config)
-        async with self._store.write(principal, short=True) as tx:
+        async with self._store.write(principal, short=key is None) as tx:
             if key is not None and (ids := await tx.idempotency.find(key)) is not None:
                 return await _existing(tx, ids[0])
             now = await tx.now()
