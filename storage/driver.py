@@ -28,6 +28,9 @@ _STEPS: Final = 20_000
 _LONG_FOR: Final = 10.0
 """Seconds for which a statement that was not short goes to the thread at once."""
 
+_TURN: Final = 0.002
+"""Seconds after which one who reads and reads lets others have a turn of the loop."""
+
 _KNOWN: Final = 500
 """Statements that are remembered as such."""
 
@@ -109,7 +112,8 @@ class ReadingConnection(PipelinedConnection):
 
     Most reads are a few rows by an index, which SQLite finds in less time than it takes to tell a thread; and while
     both threads run, each row waits for the interpreter's lock. What is not short stops after so many of SQLite's steps
-    and begins again on the thread, as does what fails; so the loop is never held up for longer than that. Nothing is
+    and begins again on the thread, as does what fails; so the loop is never held up for longer than that, and whoever
+    reads much lets others have a turn now and then. Nothing is
     under way on the thread but while `fetch` is waited for, which is once at a time. Nobody locks readers out: the
     database is in WAL mode (https://www.sqlite.org/wal.html#concurrency).
     """
@@ -119,6 +123,8 @@ class ReadingConnection(PipelinedConnection):
         self._caller = get_ident()
         self._long: dict[str, float] = {}
         self._looks = 0
+        self._reads_in_turn = False
+        self._turn_began = 0.0
 
     def limit(self) -> None:
         """Begin to stop what is not short; to be called once the connection is open."""
@@ -127,6 +133,11 @@ class ReadingConnection(PipelinedConnection):
     async def fetch(self, operation: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Execute a statement and return its rows."""
         now = monotonic()
+        if not self._reads_in_turn:
+            self._reads_in_turn, self._turn_began = True, now
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        elif now - self._turn_began > _TURN:
+            await asyncio.sleep(0)
         if self._failure is None and self._long.get(operation, now) <= now:
             self._looks = 0
             try:
@@ -144,6 +155,9 @@ class ReadingConnection(PipelinedConnection):
     async def rollback(self) -> None:
         """End the transaction, if there is one, and forget that something in it failed."""
         self._roll_back()
+
+    def _end_turn(self) -> None:
+        self._reads_in_turn = False
 
     def _is_too_long_here(self) -> bool:
         # SQLite counts the steps of a statement on from its last use, so the first look may come at once.

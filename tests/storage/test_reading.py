@@ -120,3 +120,10 @@ async def test_a_long_read_that_is_cancelled_is_done_to_its_end(reader: ReadingC
     reading.cancel()
     await asyncio.wait({reading})
     assert (await reader.fetch(SHORT))[0][-1] == 0
+
+
+async def test_whoever_reads_and_reads_lets_others_have_a_turn(reader: ReadingConnection) -> None:
+    had_a_turn = asyncio.Event()
+    asyncio.get_running_loop().call_soon(had_a_turn.set)
+    while not had_a_turn.is_set():
+        await reader.fetch(SHORT)
