@@ -13,7 +13,9 @@ from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
+from graph.transport.mailbox import Gate, Mailbox
 from graph.transport.outlet import ABORT_EXTENSION, WIRE_EXTENSION
 
 _LEAVING_SECONDS: Final = 1.0
@@ -72,6 +74,22 @@ class HttpProtocol(HttpToolsProtocol):
 
 class SocketProtocol(WebSocketsSansIOProtocol):
     """For `uvicorn.Config(ws=...)`; a `graph.transport.outlet.Wire`, which needs compression to be off."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue = cast("Any", Mailbox())
+        self.writable = cast("Any", Gate(is_open=True))
+
+    def handle_connect(self, event: Request) -> None:
+        """Keep no headers but those of the scope: websockets would keep theirs as long as the socket is open."""
+        super().handle_connect(event)
+        event.headers.clear()
+
+    async def send(self, message: Any) -> None:
+        """Send a message; once the handshake is answered, the answer's headers are not kept either."""
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.response.headers.clear()
 
     async def run_asgi(self) -> None:
         """Offer the extensions to the socket that opens."""
