@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from graphql import GraphQLField
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.field import StrawberryField
+
 from domain.paging import Fields
 
 OF_CALLER: Final[Mapping[str, bool]] = MappingProxyType({"mgx.of_caller": True})
@@ -72,6 +76,12 @@ class Lookup:
     load: Callable[[Any, Sequence[str], Fields], Awaitable[Mapping[str, Any]]]
     show: Callable[[Any], object]
     is_null_without: bool
+
+
+def metadata_of(field: GraphQLField) -> Mapping[Any, Any]:
+    """Return a field's metadata; nothing for one that is not Strawberry's."""
+    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    return definition.metadata if isinstance(definition, StrawberryField) else {}
 
 
 def is_marked(metadata: Mapping[str, object] | None, mark: Mapping[str, bool]) -> bool:

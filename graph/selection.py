@@ -19,11 +19,10 @@ from graphql import (
     get_named_type,
 )
 from strawberry import Info
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 from domain.paging import Fields
-from graph.marks import ATTRIBUTE, LISTED, LOOKUP, Attribute, Lookup
+from graph.marks import ATTRIBUTE, LISTED, LOOKUP, Attribute, Lookup, metadata_of
 
 _TYPENAME: Final = "__typename"
 
@@ -128,7 +127,7 @@ def _item_type(connection: GraphQLObjectType) -> GraphQLObjectType | None:
     """Return the type of a connection's nodes, if they are objects that show one record each and nothing else."""
     nodes = connection.fields["nodes"]
     item = get_named_type(nodes.type)
-    return item if isinstance(item, GraphQLObjectType) and LISTED in _metadata(nodes) else None
+    return item if isinstance(item, GraphQLObjectType) and LISTED in metadata_of(nodes) else None
 
 
 @lru_cache
@@ -139,7 +138,7 @@ def _reads(type_: GraphQLObjectType) -> Mapping[str, str]:
 
 def _record_field(field: GraphQLField) -> str | None:
     """Return the one field of its object's record that a field reads, None if it may read any."""
-    metadata = _metadata(field)
+    metadata = metadata_of(field)
     match metadata.get(ATTRIBUTE), metadata.get(LOOKUP):
         case Attribute() as attribute, _:
             return attribute.field
@@ -147,8 +146,3 @@ def _record_field(field: GraphQLField) -> str | None:
             return lookup.key
         case _:
             return None
-
-
-def _metadata(field: GraphQLField) -> Mapping[Any, Any]:
-    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    return definition.metadata if isinstance(definition, StrawberryField) else {}

@@ -41,7 +41,7 @@ from graph.execution.parts import (
     Wanted,
     leaf,
 )
-from graph.marks import ATTRIBUTE, LISTED, LOOKUP, READ, Listed, Lookup
+from graph.marks import ATTRIBUTE, LISTED, LOOKUP, READ, Listed, Lookup, metadata_of
 
 Executor: TypeAlias = StrawberryGraphQLCoreExecutionContext
 
@@ -79,7 +79,7 @@ class Compiler:
             return Member(name, Leaf.constant(type_.name))
         field = self._schema.get_field(type_, node.name.value)
         assert field is not None, "the document was validated"
-        metadata = _metadata(field)
+        metadata = metadata_of(field)
         if (read := _read(field, metadata)) is None or any(each.fragment_variable_values for each in details):
             return Member(name, self._deferred(type_, name, field, metadata, details))
         listed = metadata.get(LISTED)
@@ -256,11 +256,6 @@ def _read(field: GraphQLField, metadata: Mapping[object, Any]) -> Read | None:
         return None
     read: Read | None = metadata.get(READ)
     return attrgetter(definition.python_name) if read is None else read
-
-
-def _metadata(field: GraphQLField) -> Mapping[object, Any]:
-    definition = _strawberry(field)
-    return {} if definition is None else definition.metadata
 
 
 def _strawberry(field: GraphQLField) -> StrawberryField | None:
