@@ -29,7 +29,7 @@ from typing import Any, Final, cast
 from graphql import GraphQLObjectType
 from graphql.pyutils import Path
 
-from domain.rows import Layout
+from domain.rows import Column, Layout
 from graph.execution.parts import (
     Build,
     BuildOfRows,
@@ -178,8 +178,7 @@ def _part_of_row(code: _Code, part: Part, layout: Layout[Any], attribute: Attrib
     column = layout.columns.get(attribute.field)
     if column is None or not hasattr(column.read, "cache_info"):
         return f"{code.name(part.build)}({_value(code, layout, attribute)}, None, open_)"
-    get = attrgetter(attribute.path.partition(".")[2]) if "." in attribute.path else None
-    made = lru_cache(_REMEMBERED)(_maker(part, [step for step in (column.read, get, attribute.show) if step]))
+    made = lru_cache(_REMEMBERED)(_maker(part, _steps(column, attribute)))
     return f"{code.name(made)}(row[{column.place}])"
 
 
@@ -196,19 +195,23 @@ def _maker(part: Part, steps: Sequence[Read]) -> Read:
     return make
 
 
+def _steps(column: Column | None, attribute: Attribute) -> list[Read]:
+    """Return what makes a field's value of a cell, or of what the record has, step by step; null stays null."""
+    rest = attribute.path.partition(".")[2]
+    of_cell = [] if column is None else [column.read, attrgetter(rest) if rest else None]
+    return [step for step in (*of_cell, attribute.show) if step is not None]
+
+
 def _value(code: _Code, layout: Layout[Any], attribute: Attribute | None) -> str:
     """Return an expression of an attribute of `row`."""
     assert attribute is not None
     column = layout.columns.get(attribute.field)
-    steps: list[Read] = []
     if column is None:  # it is computed of others
         code.uses_record = True
         value = f"record.{attribute.path}"
     else:
         value = f"row[{column.place}]"
-        steps += [] if column.read is None else [column.read]
-        steps += [attrgetter(rest)] if (rest := attribute.path.partition(".")[2]) else []
-    steps += [] if attribute.show is None else [attribute.show]
+    steps = _steps(column, attribute)
     if not steps:
         return value
     made = "r"
