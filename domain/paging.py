@@ -81,6 +81,9 @@ class TimeRange:
 Fields: TypeAlias = frozenset[str] | None
 """What is wanted of each record: only these of its fields are sure to be there; None stands for all."""
 
+Related: TypeAlias = tuple[tuple[str, frozenset[str]], ...]
+"""Records that are best read along with each row: the field that holds their id, and what is wanted of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
@@ -93,6 +96,7 @@ class PageRequest:
         before: Cursor of the row after the last wanted.
         count: Whether the list's total is wanted.
         fields: What is wanted of each row.
+        related: What will be looked up for each row, unless it comes with them.
     """
 
     limit: int = DEFAULT_PAGE
@@ -101,6 +105,7 @@ class PageRequest:
     before: str | None = None
     count: bool = False
     fields: Fields = None
+    related: Related = ()
 
     @classmethod
     def parse(
@@ -112,6 +117,7 @@ class PageRequest:
         *,
         count: bool = False,
         fields: Fields = None,
+        related: Related = (),
         default: int = DEFAULT_PAGE,
         maximum: int = MAX_PAGE,
     ) -> PageRequest:
@@ -126,7 +132,7 @@ class PageRequest:
         limit = default if size is None else size
         if not 1 <= limit <= maximum:
             raise InvalidArgumentError(f"{'last' if last is not None else 'first'} must be between 1 and {maximum}.")
-        return cls(limit, last is not None, after, before, count, fields)
+        return cls(limit, last is not None, after, before, count, fields, related)
 
 
 @dataclass(frozen=True)  # no slots: with them Python 3.11 can't make a Page[Run](...)

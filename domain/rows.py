@@ -36,11 +36,14 @@ class Layout(Generic[T]):
 
     Attributes:
         columns: By the name of the record's field; not of all fields, if only some were asked for.
+        related: How the same rows keep other records, by the field that holds their id. Where there is none, the column
+            of its own id is null.
         record: Makes the record of a row. It is one of its class to everybody: equal to one with the same values, and
             `dataclasses.replace` makes an ordinary one of it.
     """
 
     columns: Mapping[str, Column]
+    related: Mapping[str, Layout[Any]]
     record: Callable[[Row], T]
 
 
@@ -125,17 +128,25 @@ class RowsByKey(Mapping[str, T]):
 
 
 @lru_cache(1024)
-def layout_of(make: Callable[..., T], fields: tuple[str, ...], reads: tuple[Read | None, ...]) -> Layout[T]:
-    """Return how rows that begin with some of a record's fields keep it.
+def layout_of(
+    make: Callable[..., T],
+    fields: tuple[str, ...],
+    reads: tuple[Read | None, ...],
+    first: int = 0,
+    related: tuple[tuple[str, Layout[Any]], ...] = (),
+) -> Layout[T]:
+    """Return how rows keep a record, of which they have some fields in columns one after the other.
 
     Args:
         make: The record's class, a frozen dataclass. Its other fields are refused with AttributeError when they are
             asked for.
-        fields: Those of its fields that have the first columns, in this order.
+        fields: Those of its fields that have columns, in this order.
         reads: What reads each of these columns, see `Column`.
+        first: Place of the first of them.
+        related: What else the rows keep, see `Layout`.
     """
     kept: Any = make
-    columns = {name: Column(place, read) for place, (name, read) in enumerate(zip(fields, reads, strict=True))}
+    columns = {name: Column(place, read) for place, (name, read) in enumerate(zip(fields, reads, strict=True), first)}
     properties = {name: property(_column(kept, name, columns.get(name))) for name in kept.__dataclass_fields__}
     attributes = {"__slots__": ("row",), "__module__": kept.__module__, **properties, **_methods(kept)}
     cls: Any = type(kept.__name__, (kept,), attributes)
@@ -147,7 +158,7 @@ def layout_of(make: Callable[..., T], fields: tuple[str, ...], reads: tuple[Read
         put(made, row)
         return made
 
-    return Layout(columns, record)
+    return Layout(columns, dict(related), record)
 
 
 def _column(make: type[Any], name: str, column: Column | None) -> Read:

@@ -70,12 +70,14 @@ class Lookup:
         load: Gets the context, keys, and which fields of the records are wanted; returns the records that there are.
         show: Makes the field's value of a record.
         is_null_without: Whether the field is null where there is no record, which else is an error.
+        is_by_id: Whether the key is the record's own id, so that the record may come along with the object's.
     """
 
     key: str
     load: Callable[[Any, Sequence[str], Fields], Awaitable[Mapping[str, Any]]]
     show: Callable[[Any], object]
     is_null_without: bool
+    is_by_id: bool
 
 
 def metadata_of(field: GraphQLField) -> Mapping[Any, Any]:

@@ -11,7 +11,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLField,
     GraphQLObjectType,
     GraphQLResolveInfo,
     InlineFragmentNode,
@@ -21,7 +20,7 @@ from graphql import (
 from strawberry import Info
 from strawberry.types.field import StrawberryField
 
-from domain.paging import Fields
+from domain.paging import Fields, Related
 from graph.marks import ATTRIBUTE, LISTED, LOOKUP, Attribute, Lookup, metadata_of
 
 _TYPENAME: Final = "__typename"
@@ -34,10 +33,12 @@ class Selected:
     Attributes:
         count: Whether `totalCount` is.
         fields: What is read of the records of its nodes.
+        related: Records of which plain fields are selected below the nodes' own, by the field that holds their id.
     """
 
     count: bool
     fields: Fields
+    related: Related
 
 
 class RememberingInfo(Info[Any, Any]):
@@ -71,15 +72,19 @@ def _look_below(raw: GraphQLResolveInfo[Any]) -> Selected:
         look.at_connection(node)
     connection = get_named_type(raw.return_type)
     assert isinstance(connection, GraphQLObjectType)
-    return Selected(look.count, _fields(look.names, _item_type(connection)))
+    item = _item_type(connection)
+    if item is None:
+        return Selected(look.count, None, ())
+    reads = {**_attributes(item), **{name: lookup.key for name, lookup in _lookups(item).items()}}
+    return Selected(look.count, _fields(look.below, reads), _related(look, item))
 
 
 class _Look:
-    """Collects the names of the fields that are selected of a page's nodes."""
+    """Collects the fields that are selected of a page's nodes, each with the names of those below it."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self.count = False
-        self.names: set[str] = set()
+        self.below: dict[str, set[str]] = {}
         self._fragments = fragments
 
     def at_connection(self, connection: FieldNode) -> None:
@@ -97,7 +102,9 @@ class _Look:
                     pass
 
     def _at_node(self, node: FieldNode) -> None:
-        self.names.update(field.name.value for field in self._fields_below(node))
+        for field in self._fields_below(node):
+            names = self.below.setdefault(field.name.value, set())
+            names.update(below.name.value for below in self._fields_below(field))
 
     def _fields_below(self, node: FieldNode) -> Iterable[FieldNode]:
         return self._fields_among(node.selection_set.selections) if node.selection_set else ()
@@ -113,13 +120,22 @@ class _Look:
                     yield from self._fields_among(node.selection_set.selections)
 
 
-def _fields(names: Iterable[str], item: GraphQLObjectType | None) -> Fields:
-    """Return what the fields of an item with these names read of its record; all if one does not say what it reads."""
-    if item is None:
-        return None
-    reads = _reads(item)
+def _fields(names: Iterable[str], reads: Mapping[str, str]) -> Fields:
+    """Return what fields with these names read of their object's record; all if one does not say what it reads."""
     found = {reads.get(name) for name in names if name != _TYPENAME}
     return None if None in found else frozenset(field for field in found if field is not None)
+
+
+def _related(look: _Look, item: GraphQLObjectType) -> Related:
+    """Return the records that are looked up for each item by their ids, if all that is read of one says what it is."""
+    found: dict[str, frozenset[str]] = {}
+    for name, lookup in _lookups(item).items():
+        type_ = get_named_type(item.fields[name].type)
+        if lookup.is_by_id and name in look.below and isinstance(type_, GraphQLObjectType):
+            fields = _fields(look.below[name], _attributes(type_))
+            if fields is not None:
+                found[lookup.key] = found.get(lookup.key, frozenset()) | fields
+    return tuple(found.items())
 
 
 @lru_cache
@@ -131,18 +147,14 @@ def _item_type(connection: GraphQLObjectType) -> GraphQLObjectType | None:
 
 
 @lru_cache
-def _reads(type_: GraphQLObjectType) -> Mapping[str, str]:
-    """Return what the fields of a type read of its record, of those that say so."""
-    return {name: read for name, field in type_.fields.items() if (read := _record_field(field)) is not None}
+def _attributes(type_: GraphQLObjectType) -> Mapping[str, str]:
+    """Return the field of its object's record that each field of a type is, of those that are one."""
+    marks = {name: metadata_of(field).get(ATTRIBUTE) for name, field in type_.fields.items()}
+    return {name: mark.field for name, mark in marks.items() if isinstance(mark, Attribute)}
 
 
-def _record_field(field: GraphQLField) -> str | None:
-    """Return the one field of its object's record that a field reads, None if it may read any."""
-    metadata = metadata_of(field)
-    match metadata.get(ATTRIBUTE), metadata.get(LOOKUP):
-        case Attribute() as attribute, _:
-            return attribute.field
-        case _, Lookup() as lookup:
-            return lookup.key
-        case _:
-            return None
+@lru_cache
+def _lookups(type_: GraphQLObjectType) -> Mapping[str, Lookup]:
+    """Return the lookups that fields of a type make."""
+    marks = {name: metadata_of(field).get(LOOKUP) for name, field in type_.fields.items()}
+    return {name: mark for name, mark in marks.items() if isinstance(mark, Lookup)}

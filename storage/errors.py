@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
@@ -36,23 +34,25 @@ def result_code(error: BaseException | None) -> int | None:
     return None if code is None else int(code) & _PRIMARY
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise what the domain calls a driver's error; an error that is a mistake of ours stays as it is.
+class translated:  # noqa: N801  # it is used as a function, which would make a generator for each statement
+    """Raise what the domain calls a driver's error, a StoreError; one that is a mistake of ours stays as it is."""
 
-    Raises:
-        StoreError: The database can't do it now.
-    """
-    try:
-        yield
-    except PoolTimeoutError as error:
-        raise StoreBusyError("All connections to the database are in use; try again.") from error
-    except Exception as error:
-        is_lost = isinstance(error, LostError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-        translation = known(error.orig if isinstance(error, DBAPIError) else error, is_lost=is_lost)
-        if translation is None:
-            raise
-        raise translation from error
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, Exception) and (translation := _translation(error)) is not None:
+            raise translation from error
+
+
+def _translation(error: Exception) -> StoreError | None:
+    if isinstance(error, PoolTimeoutError):
+        return StoreBusyError("All connections to the database are in use; try again.")
+    if isinstance(error, DBAPIError):
+        return known(error.orig, is_lost=error.connection_invalidated)
+    return known(error, is_lost=isinstance(error, LostError))
 
 
 def known(error: BaseException | None, *, is_lost: bool = False) -> StoreError | None:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Select, select
 
 from domain.paging import Fields
+from domain.rows import Rows
 from storage.session import Session, Shape
 from storage.sql import one_of, owned
 
@@ -22,7 +23,7 @@ async def by_id(session: Session, shape: Shape[T], ids: Collection[str], fields:
     """Return the records of a table that has the columns `id` and `tenant`, by their ids."""
     names = shape.chosen(fields, "id")
     found = await session.result(_by_id(shape, names), ids=list(ids))
-    return shape.rows(found, names, found.rows).by("id")
+    return Rows(shape.layout(found.readers, names), found.rows).by("id")
 
 
 @lru_cache(_KEPT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
@@ -23,10 +23,14 @@ from sqlalchemy import (
     union_all,
 )
 
+from domain.paging import Fields, Related
+from domain.rows import Layout
 from storage.filters import Terms, among, conditions
+from storage.joined import Joins, join, joins, layouts, needed
 from storage.keyset import Bound, Ordering
 from storage.session import Shape
 from storage.sql import listed, texts
+from storage.statements import Readers
 from storage.types import POSTGRESQL
 
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
@@ -41,9 +45,9 @@ _KEPT: Final = 512
 _ROWS: Final = bindparam("rows", type_=Integer())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Outline:
-    """What makes two pages come from the same statement.
+    """What makes two pages come from the same statement; there is one for all of them, which `outline` returns.
 
     Attributes:
         fields: Those of the record that are asked for.
@@ -54,6 +58,7 @@ class Outline:
         backward: Whether the last rows of the window are wanted.
         floor: Where the list begins, if that is not with its first row.
         merged: Columns each of whose values has the list's order by an index.
+        joins: What comes along with each row, in columns behind those of `columns`.
     """
 
     shape: Shape[Any]
@@ -66,14 +71,16 @@ class Outline:
     backward: bool
     floor: Floor | None = None
     merged: frozenset[str] = frozenset()
+    joins: Joins = ()
 
     def columns(self, source: FromClause) -> list[ColumnElement[Any]]:
         """Return the fields' columns and what more the key needs."""
-        return [source.c[name] for name in _with_key(self.fields, self.ordering.names)]
+        return [source.c[name] for name in self.names]
 
+    @cached_property
     def key_places(self) -> tuple[int, ...]:
-        """Return where in a row the parts of its key are."""
-        return _places(self.ordering.names, self.fields)
+        """Where in a row the parts of its key are."""
+        return tuple(map(self.names.index, self.ordering.names))
 
     def choice(self) -> tuple[str, str, Outline] | None:
         """Return the column of a test of several values that has an index for each, its parameter, and what is left."""
@@ -83,14 +90,38 @@ class Outline:
                 return column, name, replace(self, terms=tuple(other for other in self.terms if other is not term))
         return None
 
-
-def _with_key(fields: tuple[str, ...], key: tuple[str, ...]) -> tuple[str, ...]:
-    return (*fields, *(name for name in key if name not in fields))
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the fields' columns and of what more the key needs."""
+        return (*self.fields, *(name for name in self.ordering.names if name not in self.fields))
 
 
 @lru_cache(_KEPT)
-def _places(key: tuple[str, ...], fields: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(map(_with_key(fields, key).index, key))
+def outline_of(
+    shape: Shape[Any],
+    *,
+    fields: Fields,
+    related: Related,
+    ordering: Ordering,
+    terms: Terms,
+    parent: str | None,
+    after: Bound | None,
+    before: Bound | None,
+    backward: bool,
+    floor: Floor | None,
+    merged: frozenset[str],
+) -> Outline:
+    """Return the outline of pages on which some fields are wanted, and some related records."""
+    along = joins(shape, related)
+    chosen = shape.chosen(fields, *needed(along))
+    return Outline(shape, chosen, ordering, terms, parent, after, before, backward, floor, merged, along)
+
+
+@lru_cache(_KEPT)
+def layout(outline: Outline, readers: Readers) -> Layout[Any]:
+    """Return how a page's rows keep the records; the columns have these readers."""
+    along = layouts(outline.joins, readers, len(outline.names))
+    return outline.shape.layout(readers, outline.fields, related=along)
 
 
 @lru_cache(_KEPT)
@@ -103,13 +134,16 @@ def rows(outline: Outline, dialect: str) -> AnySelect:
     ranges = _ranges(outline, table, outline.columns(table), own)
     match ranges:
         case []:
-            return select(*outline.columns(table)).where(false())
+            source, along = join(table, outline.joins)
+            return select(*outline.columns(table), *along).select_from(source).where(false())
         case [single]:
-            return single
+            source, along = join(table, outline.joins)
+            return single.add_columns(*along).select_from(source)
         case several:
             whole = union_all(*(select(part.subquery()) for part in several)).subquery()
+            source, along = join(whole, outline.joins)
             order = outline.ordering.whole(whole, backward=outline.backward)
-            return select(whole).order_by(*order).limit(_ROWS)
+            return select(whole, *along).select_from(source).order_by(*order).limit(_ROWS)
 
 
 @lru_cache(_KEPT)
@@ -127,11 +161,12 @@ def rows_below(outline: Outline, dialect: str) -> AnySelect:
     own = [inner.c[outline.parent] == parents.c.value, *conditions(outline.terms, inner)]
     own += _above_floor(outline, inner, parents)
     ranges = _ranges(outline, inner, [inner.c[last.name].label("last")], own)
-    page = select(*outline.columns(table), parent)
+    chosen = _chosen(outline, ranges, parents, parent, dialect) if ranges else table
+    source, along = join(chosen, outline.joins, to=table)
+    page = select(*outline.columns(table), *along, parent).select_from(source)
     if not ranges:
         return page.where(false())
-    joined = _joined(outline, ranges, parents, parent, dialect)
-    return page.select_from(joined).order_by(parent, *outline.ordering.whole(table, backward=outline.backward))
+    return page.order_by(parent, *outline.ordering.whole(table, backward=outline.backward))
 
 
 def _rows_of_each(column: str, name: str, outline: Outline, dialect: str) -> AnySelect:
@@ -145,12 +180,12 @@ def _rows_of_each(column: str, name: str, outline: Outline, dialect: str) -> Any
     inner = table.alias("below")
     own = [inner.c[column] == choices.c.value, *conditions(outline.terms, inner), *_above_floor(outline, inner)]
     ranges = _ranges(outline, inner, [inner.c[outline.ordering.names[-1]].label("last")], own)
-    page = select(*outline.columns(table))
+    chosen = _chosen(outline, ranges, choices, table.c[column], dialect) if ranges else table
+    source, along = join(chosen, outline.joins, to=table)
+    page = select(*outline.columns(table), *along).select_from(source)
     if not ranges:
         return page.where(false())
-    joined = _joined(outline, ranges, choices, table.c[column], dialect)
-    order = outline.ordering.whole(table, backward=outline.backward)
-    return page.select_from(joined).order_by(*order).limit(_ROWS)
+    return page.order_by(*outline.ordering.whole(table, backward=outline.backward)).limit(_ROWS)
 
 
 @lru_cache(_KEPT)
@@ -173,7 +208,7 @@ def edges_below(outline: Outline, *, count: bool) -> AnySelect:
     return select(*_edges(outline, inner, own, count, parents), parents.c.value).select_from(parents)
 
 
-def _joined(
+def _chosen(
     outline: Outline, ranges: Sequence[AnySelect], parents: FromClause, column: ColumnElement[Any], dialect: str
 ) -> FromClause:
     """Return each of `parents` with its rows of the table, which are those that the ranges name as `last`."""

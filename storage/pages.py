@@ -11,7 +11,7 @@ from sqlalchemy import FromClause
 
 from domain.errors import CursorExpiredError
 from domain.paging import Page, PageRequest, decode_cursor, encode_cursor
-from domain.rows import Made
+from domain.rows import Made, Rows
 from storage import page_statements as statements
 from storage.filters import Where
 from storage.keyset import Bound, Key, Ordering
@@ -108,17 +108,18 @@ class Listing(Generic[T]):
     def _window(self, request: PageRequest, parents: Sequence[str | None]) -> _Window:
         after, after_values = self._bound("after", request.after, parents)
         before, before_values = self._bound("before", request.before, parents)
-        outline = Outline(
+        outline = statements.outline_of(
             self.shape,
-            self.shape.chosen(request.fields),
-            self.ordering,
-            self.where.terms,
-            self.parent,
-            after,
-            before,
-            request.backward,
-            self.floor,
-            self.merged,
+            fields=request.fields,
+            related=request.related,
+            ordering=self.ordering,
+            terms=self.where.terms,
+            parent=self.parent,
+            after=after,
+            before=before,
+            backward=request.backward,
+            floor=self.floor,
+            merged=self.merged,
         )
         rows = {"rows": request.limit + 1}  # one more than wanted tells whether the list goes on
         return _Window(request, outline, self.where.values | after_values | before_values | rows)
@@ -150,13 +151,13 @@ class Listing(Generic[T]):
         if request.backward:
             kept.reverse()
         earlier, later = (bool(edges[0]), bool(edges[1])) if edges is not None else (False, False)
-        places = window.outline.key_places()
+        places = window.outline.key_places
 
         def cursor(row: AnyRow) -> str:
             return self.cursors.write(parent, tuple(found.value(row, place) for place in places))
 
         return Page(
-            items=self.shape.rows(found, window.outline.fields, kept),
+            items=Rows(statements.layout(window.outline, found.readers), kept),
             cursors=Made(cursor, kept),
             has_next=later or (more and not request.backward),
             has_previous=earlier or (more and request.backward),

@@ -25,7 +25,7 @@ from storage.run_states import RunStates
 from storage.sequencer import OnNumbered, Sequencer, open_sequencer
 from storage.session import Session
 from storage.tables import log
-from storage.transactions import SqlReadTx, SqlWriteTx
+from storage.transactions import SqlWriteTx, View
 from storage.types import UtcDateTime
 from storage.uninterrupted import uninterrupted
 
@@ -155,14 +155,9 @@ class PostgresStore:
         """Name of this log."""
         return self._log_id
 
-    @asynccontextmanager
-    async def read(self, principal: Principal, /) -> AsyncGenerator[SqlReadTx]:
-        """Open a view for reading; all of it is of one moment, that of its first statement."""
-        lease = _Lease(self._readers)
-        try:
-            yield SqlReadTx(Session(lease, principal.tenant), self._log_id)
-        finally:
-            await lease.give_back()
+    def read(self, principal: Principal, /) -> View:
+        """Open a view for reading."""
+        return View(_Lease(self._readers), principal.tenant, self._log_id)
 
     @asynccontextmanager
     async def write(self, principal: Principal, /, *, short: bool = False) -> AsyncGenerator[SqlWriteTx]:

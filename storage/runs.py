@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from domain.model import Artifact, Decision, LogLine, Plan, Run, RunStatus
@@ -93,19 +94,25 @@ class SqlRunReads:
         return await census.take(self._session, now)
 
     def _listing(self, filter_: RunFilter, order: RunOrder, name: str, *, parent: str | None = None) -> Listing[Run]:
-        ordering = Ordering(
-            (_COLUMNS[order.field], "id"),
-            descending=order.direction is Direction.DESC,
-            nullable=order.field is not RunOrderField.CREATED_AT,
-        )
+        cursors = _cursors(order, name)
         return Listing(
             shape=RUN,
-            ordering=ordering,
-            cursors=ListCursors(f"{name}:{order.field}:{order.direction}", ordering, runs),
+            ordering=cursors.ordering,
+            cursors=cursors,
             where=_where(filter_, self._session.tenant),
             parent=parent,
             merged=_MERGED if order.field is RunOrderField.CREATED_AT else _MERGED_ALWAYS,
         )
+
+
+@cache
+def _cursors(order: RunOrder, name: str) -> ListCursors:
+    ordering = Ordering(
+        (_COLUMNS[order.field], "id"),
+        descending=order.direction is Direction.DESC,
+        nullable=order.field is not RunOrderField.CREATED_AT,
+    )
+    return ListCursors(f"{name}:{order.field}:{order.direction}", ordering, runs)
 
 
 def _where(filter_: RunFilter, tenant: str | None) -> Where:

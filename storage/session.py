@@ -9,10 +9,10 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from sqlalchemy import Executable, FromClause, Table, text
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from domain.rows import Rows, layout_of
+from domain.rows import Layout, layout_of
 from storage import locks
 from storage.errors import translated
-from storage.statements import AnyRow, Params, Query, Result, Statement, Statements
+from storage.statements import AnyRow, Params, Query, Readers, Result, Statement, Statements
 from storage.types import POSTGRESQL
 
 T = TypeVar("T")
@@ -167,11 +167,15 @@ class Shape(Generic[T]):
             make: The record's class.
             table: Its table.
             fields: The fields that have columns, in the record's order.
+
+        Attributes:
+            related: Where records lie whose ids are in fields of this one, by the field.
         """
         self._make: Callable[..., T] = make
         self._names = frozenset(fields)
         self.table = table
         self.fields = fields
+        self.related: dict[str, Shape[Any]] = {}
 
     def columns(self, source: FromClause | None = None) -> list[KeyedColumnElement[Any]]:
         """Return the columns to select, first of all, from the table or an alias of it."""
@@ -191,15 +195,22 @@ class Shape(Generic[T]):
         """Make the record of a row that begins with its columns."""
         return self._make(**dict(zip(self.fields, row, strict=False)), **others)
 
-    def rows(self, found: Result, fields: tuple[str, ...], rows: Sequence[AnyRow]) -> Rows[T]:
-        """Return the records of some rows that were found, for those who read a part of each.
+    def layout(
+        self,
+        readers: Readers,
+        fields: tuple[str, ...],
+        first: int = 0,
+        related: tuple[tuple[str, Layout[Any]], ...] = (),
+    ) -> Layout[T]:
+        """Return how rows keep records of which some fields were asked for.
 
         Args:
-            found: Whose columns begin with the fields.
-            fields: Those of the record's fields that were asked for.
-            rows: All that was found, or some of it.
+            readers: Of all columns of the rows.
+            fields: Those that were asked for, as `chosen` returned them.
+            first: Place of the first one's column.
+            related: What else the rows keep, see `domain.rows.Layout`.
         """
-        return Rows(layout_of(self._make, fields, found.readers[: len(fields)]), rows)
+        return layout_of(self._make, fields, readers[first : first + len(fields)], first, related)
 
     def values(self, record: T, **others: Any) -> dict[str, Any]:
         """Return a record's values by column, with others."""

@@ -24,3 +24,6 @@ LOG_LINE: Final = Shape(LogLine, tables.logs, *_names(LogLine))
 METRIC: Final = Shape(Metric, tables.metrics, *_names(Metric))
 ARTIFACT: Final = Shape(Artifact, tables.artifacts, *_names(Artifact))
 EVENT: Final = Shape(Event, tables.events, *_names(Event))
+
+TASK.related["latest_run_id"] = RUN
+RUN.related |= {"task_id": TASK, "retry_of": RUN}

@@ -27,6 +27,7 @@ Codes: TypeAlias = Sequence[int]
 
 Query: TypeAlias = "tuple[Statement, Params]"
 Reader: TypeAlias = Callable[[Any], Any]
+Readers: TypeAlias = "tuple[Reader | None, ...]"
 
 _KEPT: Final = 2048
 """Compiled statements; lists alone have some hundred shapes."""
@@ -43,7 +44,7 @@ class Result:
     """
 
     rows: Sequence[AnyRow]
-    readers: tuple[Reader | None, ...]
+    readers: Readers
 
     def value(self, row: AnyRow, place: int) -> Any:
         """Return our value of a row's column."""
@@ -82,7 +83,7 @@ class Statement:
         self.text: str = compiled.string
         self._dialect = compiled.dialect
         self._types = [type_.dialect_impl(self._dialect) for type_ in types]
-        self._readers: tuple[Reader | None, ...] | None = None
+        self._readers: Readers | None = None
         parameters = [compiled.binds[name] for name in compiled.positiontup or ()]
         self._given = [
             (parameter.key, parameter.type.dialect_impl(self._dialect).bind_processor(self._dialect))

@@ -28,7 +28,7 @@ from storage.postgres_schema import postgres_url
 from storage.run_states import RunStates
 from storage.session import Session
 from storage.tables import log
-from storage.transactions import SqlReadTx, SqlWriteTx, told
+from storage.transactions import SqlWriteTx, View, told
 from storage.writing import WritingLink, open_writer
 
 OnCommit = Callable[[Sequence[Event]], None]
@@ -88,14 +88,9 @@ class SqlStore:
         """Name of this log."""
         return self._log_id
 
-    @asynccontextmanager
-    async def read(self, principal: Principal, /) -> AsyncGenerator[SqlReadTx, None]:
-        """Open a view for reading; all of it is of one moment, that of its first statement."""
-        lease = Lease(self._readers)
-        try:
-            yield SqlReadTx(Session(lease, principal.tenant), self.log_id)
-        finally:
-            await lease.give_back()
+    def read(self, principal: Principal, /) -> View:
+        """Open a view for reading."""
+        return View(Lease(self._readers), principal.tenant, self._log_id)
 
     @asynccontextmanager
     async def write(self, principal: Principal, /, *, short: bool = False) -> AsyncGenerator[SqlWriteTx, None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -75,11 +76,11 @@ class SqlTaskReads:
 
     async def page(self, request: PageRequest, filter_: TaskFilter, order: TaskOrder, /) -> Page[Task]:
         """Return a page of all tasks."""
-        ordering = Ordering((_COLUMNS[order.field], "id"), descending=order.direction is Direction.DESC)
+        cursors = _cursors(order)
         listing = Listing(
             shape=TASK,
-            ordering=ordering,
-            cursors=ListCursors(f"tasks:{order.field}:{order.direction}", ordering, tasks),
+            ordering=cursors.ordering,
+            cursors=cursors,
             where=_where(filter_, self._session.tenant),
             merged=frozenset({"status"} if order.field is TaskOrderField.CREATED_AT else ()),
         )
@@ -140,6 +141,12 @@ class SqlTaskWrites:
         rows = [{"tenant": task.tenant, "label": label, "task_id": task.id} for label in dict.fromkeys(task.labels)]
         if rows:
             await self._session.execute(_INSERT_LABEL, rows)
+
+
+@cache
+def _cursors(order: TaskOrder) -> ListCursors:
+    ordering = Ordering((_COLUMNS[order.field], "id"), descending=order.direction is Direction.DESC)
+    return ListCursors(f"tasks:{order.field}:{order.direction}", ordering, tasks)
 
 
 def _where(filter_: TaskFilter, tenant: str | None) -> Where:

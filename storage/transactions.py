@@ -17,7 +17,7 @@ from storage.metrics import SqlMetricReads, SqlMetricWrites
 from storage.run_states import RunStates
 from storage.run_writes import SqlRunWrites
 from storage.runs import SqlRunReads
-from storage.session import Session
+from storage.session import Lease, Session
 from storage.statements import Params
 from storage.tasks import SqlTaskReads, SqlTaskWrites
 
@@ -32,6 +32,27 @@ class SqlReadTx:
         self.runs = SqlRunReads(session)
         self.metrics = SqlMetricReads(session)
         self.events = SqlEventReads(session, log_id)
+
+
+class View:
+    """A transaction that reads, as a block; all of it is of one moment, that of its first statement.
+
+    A class and no generator: it costs half of what one does.
+    """
+
+    __slots__ = ("_lease", "_log_id", "_tenant")
+
+    def __init__(self, lease: Lease, tenant: str | None, log_id: str) -> None:
+        """Read what a tenant may see; None sees all."""
+        self._lease = lease
+        self._tenant = tenant
+        self._log_id = log_id
+
+    async def __aenter__(self) -> SqlReadTx:
+        return SqlReadTx(Session(self._lease, self._tenant), self._log_id)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._lease.give_back()
 
 
 class SqlWriteTx:

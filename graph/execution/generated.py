@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import inf
 from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final, Never, cast
 
 from graphql import GraphQLObjectType
 from graphql.pyutils import Path
@@ -105,17 +105,82 @@ def _note(code: _Code, field: Deferred) -> str:
 
 def build_of_rows(type_: GraphQLObjectType, members: Sequence[Member]) -> OfRows | None:
     """Return what makes answers of rows that keep records of objects of a type; None if that can't be."""
-    if not all(map(_is_of_record, members)):
-        return None
+    return _OfRows(type_, members) if all(map(_is_of_record, members)) else None
 
-    @lru_cache(_LAYOUTS)
-    def of_rows(layout: Layout[Any], show: Read) -> BuildOfRows | None:
-        keys = [each.part.lookup.key for each in members if isinstance(each.part, Deferred) and each.part.lookup]
+
+class _OfRows:
+    """Makes, for each layout of rows, what makes the answers; see `graph.execution.parts.OfRows`."""
+
+    def __init__(self, type_: GraphQLObjectType, members: Sequence[Member]) -> None:
+        self._type = type_
+        self._members = members
+        self._for = lru_cache(_LAYOUTS)(self._make)
+
+    def __call__(self, layout: Layout[Any], show: Read) -> BuildOfRows | None:
+        return self._for(layout, show)
+
+    def _make(self, layout: Layout[Any], show: Read) -> BuildOfRows | None:
+        open_ = [field for field in self._deferred() if _along(field, layout) is None]
+        keys = [field.lookup.key for field in open_ if field.lookup is not None]
         if not all(key in layout.columns and layout.columns[key].read is None for key in keys):
             return None
-        return _for_layout(type_, members, layout, show)
+        code = _Code()
+        answer = self.answer(code, layout)
+        lines = [
+            "def build(rows, at, open_):",
+            "    answers = []",
+            "    append = answers.append",
+            "    for row in rows:",
+            *([f"        record = {code.name(layout.record)}(row)"] if code.uses_record else []),
+            f"        append({answer})",
+            *(f"    open_.append({_note_of_rows(code, field, layout, show)})" for field in open_),
+            "    return answers",
+        ]
+        return cast("BuildOfRows", code.function(lines, f"rows of {self._type.name}"))
 
-    return of_rows
+    def can_come_along(self, layout: Layout[Any]) -> bool:
+        """Whether each field has columns of its own, where the record is not the one that the rows are of."""
+        read = [each.attribute.field for each in self._members if each.attribute is not None]
+        return all(name in layout.columns for name in read) and not self._deferred()
+
+    def answer(self, code: _Code, layout: Layout[Any]) -> str:
+        """Return an expression of the answer of `row`; what is left open is null in it."""
+        return f"{{{', '.join(f'{each.name!r}: {self._entry(code, each, layout)}' for each in self._members)}}}"
+
+    def _entry(self, code: _Code, member: Member, layout: Layout[Any]) -> str:
+        match member.part:
+            case Leaf(text=str() as text):
+                return repr(text)
+            case Leaf() as leaf:
+                return _leaf_of_row(code, leaf, layout, member.attribute)
+            case Part() as part:
+                return _part_of_row(code, part, layout, member.attribute)
+            case Deferred() as field:
+                along = _along(field, layout)
+                return "None" if along is None else _entry_along(code, field, *along)
+
+    def _deferred(self) -> list[Deferred]:
+        return [each.part for each in self._members if isinstance(each.part, Deferred)]
+
+
+def _along(field: Deferred, layout: Layout[Any]) -> tuple[_OfRows, Layout[Any]] | None:
+    """Return what makes the answer of a record that came along with the rows, and how they keep it; None without."""
+    lookup, of_rows = field.lookup, None if field.part is None else field.part.of_rows
+    if lookup is None or not lookup.is_by_id or not isinstance(of_rows, _OfRows):
+        return None
+    related = layout.related.get(lookup.key)
+    return None if related is None or not of_rows.can_come_along(related) else (of_rows, related)
+
+
+def _entry_along(code: _Code, field: Deferred, of_rows: _OfRows, layout: Layout[Any]) -> str:
+    """Return an expression of the answer of a record that came along with `row`."""
+    missing = f"row[{layout.columns['id'].place}] is None"
+    without = "None" if field.is_null_without else f"{code.name(_refuse)}()"
+    return f"({without} if {missing} else {of_rows.answer(code, layout)})"
+
+
+def _refuse() -> Never:
+    raise UnexpectedError
 
 
 def _is_of_record(member: Member) -> bool:
@@ -126,34 +191,6 @@ def _is_of_record(member: Member) -> bool:
             return not part.is_open and member.attribute is not None
         case Leaf() as leaf:
             return leaf.text is not None or member.attribute is not None
-
-
-def _for_layout(type_: GraphQLObjectType, members: Sequence[Member], layout: Layout[Any], show: Read) -> BuildOfRows:
-    code = _Code()
-    entries, notes = [], []
-    for member in members:
-        match member.part:
-            case Leaf(text=str() as text):
-                entry = repr(text)
-            case Leaf() as leaf:
-                entry = _leaf_of_row(code, leaf, layout, member.attribute)
-            case Part() as part:
-                entry = _part_of_row(code, part, layout, member.attribute)
-            case Deferred() as field:
-                entry = "None"
-                notes.append(_note_of_rows(code, field, layout, show))
-        entries.append(f"{member.name!r}: {entry}")
-    lines = [
-        "def build(rows, at, open_):",
-        "    answers = []",
-        "    append = answers.append",
-        "    for row in rows:",
-        *([f"        record = {code.name(layout.record)}(row)"] if code.uses_record else []),
-        f"        append({{{', '.join(entries)}}})",
-        *(f"    open_.append({note})" for note in notes),
-        "    return answers",
-    ]
-    return cast("BuildOfRows", code.function(lines, f"rows of {type_.name}"))
 
 
 def _leaf_of_row(code: _Code, leaf: Leaf, layout: Layout[Any], attribute: Attribute | None) -> str:

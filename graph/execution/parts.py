@@ -17,6 +17,7 @@ from graphql import (
     GraphQLOutputType,
     GraphQLString,
     Undefined,
+    is_non_null_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
@@ -114,6 +115,11 @@ class Deferred:
     details: FieldDetailsList
     lookup: Lookup | None = None
     part: Part | None = None
+
+    @property
+    def is_null_without(self) -> bool:
+        """Whether the field is null where no record is found, rather than an error."""
+        return self.lookup is not None and self.lookup.is_null_without and not is_non_null_type(self.type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ def page_request(
             given(before),
             count=seen.count,
             fields=seen.fields,
+            related=seen.related,
             default=default,
             maximum=maximum,
         )

@@ -117,6 +117,7 @@ def looked_up(
     *,
     graphql_type: Any,
     missing: Callable[[], Exception] | None = None,
+    by_id: bool = True,
 ) -> Any:
     """Declare a field that shows a record, which is looked up by a key.
 
@@ -127,6 +128,7 @@ def looked_up(
         show: Makes the field's value of a record.
         graphql_type: Of the field.
         missing: Makes the error when there is no such record; without it, the field is null.
+        by_id: Whether the key is the record's id.
     """
 
     async def resolve(root: Any, info: Info) -> Any:
@@ -139,5 +141,5 @@ def looked_up(
     def load(context: Context, keys: Any, fields: Fields) -> Any:
         return loader(context.loaders, fields).many(keys)
 
-    metadata = {LOOKUP: Lookup(key, load, show, is_null_without=missing is None)}
+    metadata = {LOOKUP: Lookup(key, load, show, is_null_without=missing is None, is_by_id=by_id)}
     return strawberry.field(resolver=resolve, graphql_type=graphql_type, description=description, metadata=metadata)

@@ -169,6 +169,7 @@ class Run(Node, shows=model.Run):
         Loaders.current_plans,
         Plan.from_domain,
         graphql_type=Plan | None,
+        by_id=False,
     )
     plans: list[Plan] = strawberry.field(resolver=_plans, description="All versions of the plan, oldest first.")
     plan_version: Plan | None = strawberry.field(resolver=_plan_version, description="One version of the plan.")

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.paging import Page, PageRequest
+from domain.fold import RunState
+from domain.model import Principal, RunStatus
+from domain.paging import Page, PageRequest, Related, RunOrder
+from domain.rows import Rows
+from domain.store import RunFilter
 from tests.contract.lists import KEYS, LISTS, MERGED, Filled, Make
-from tests.contract.world import World
+from tests.contract.world import World, run
 
 every_list = pytest.mark.parametrize("make", (LISTS | MERGED).values(), ids=LISTS | MERGED)
+RELATED: Final[Related] = (
+    ("task_id", frozenset({"name", "labels"})),
+    ("retry_of", frozenset({"status"})),
+    ("latest_run_id", frozenset({"number"})),
+    ("nothing", frozenset({"id"})),
+)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 some = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -120,3 +130,62 @@ async def test_total_is_counted_only_where_it_is_asked_for(shared_world: World, 
     await of.fill([1, 2, 3])
     assert (await _page(shared_world, of, limit=1)).total is None
     assert (await _page(shared_world, of, limit=1, count=True)).total == 3
+
+
+@every_list
+@some
+@given(keys=KEYS, data=st.data())
+async def test_what_comes_along_with_a_page_changes_nothing_of_it(
+    shared_world: World, make: Make, keys: list[Any], data: st.DataObject
+) -> None:
+    of = await make(shared_world)
+    rows = await of.fill(keys)
+    cursors = (await _page(shared_world, of, limit=100)).cursors
+    place = data.draw(st.none() | st.integers(0, len(rows) - 1) if rows else st.none())
+    wanted = {"limit": 3, "backward": data.draw(st.booleans()), "after": None if place is None else cursors[place]}
+
+    page = await _page(shared_world, of, **wanted, related=RELATED)
+
+    assert page == await _page(shared_world, of, **wanted)
+    if isinstance(page.items, Rows):
+        for key, layout in page.items.layout.related.items():
+            named = [layout.record(row).id for row in page.items.rows]
+            assert named == [getattr(item, key) for item in page.items]
+
+
+async def test_what_comes_along_is_each_rows_own_or_null(shared_world: World) -> None:
+    tasks = [await shared_world.add_task(tenant="along", name=f"Task {n}", labels=(f"{n}",)) for n in range(2)]
+    first = run(tasks[0], 1, status=RunStatus.FAILED)
+    again = run(tasks[1], 1, retry_of=first.id)
+    orphan = run(tasks[0], 2, retry_of="run_that_is_gone")
+    for each in (first, again, orphan):
+        async with shared_world.store.write(Principal(tenant="along")) as tx:
+            await tx.runs.insert(RunState(run=each))
+
+    async with shared_world.store.read(Principal(tenant="along")) as view:
+        page = await view.runs.page(PageRequest(related=RELATED), RunFilter(), RunOrder())
+
+    assert isinstance(page.items, Rows)
+    assert set(page.items.layout.related) == {"task_id", "retry_of"}
+    retried, of = (page.items.layout.related[key] for key in ("retry_of", "task_id"))
+    found = {item.id: row for item, row in zip(page.items, page.items.rows, strict=True)}
+    assert {id_: of.record(row).name for id_, row in found.items()} == {
+        first.id: "Task 0",
+        again.id: "Task 1",
+        orphan.id: "Task 0",
+    }
+    assert of.record(found[again.id]).labels == ("1",)
+    assert [retried.record(found[each.id]).id for each in (first, again, orphan)] == [None, first.id, None]
+    assert retried.record(found[again.id]).status is RunStatus.FAILED
+
+
+async def test_documents_of_others_do_not_come_along(shared_world: World) -> None:
+    task = await shared_world.add_task(tenant="documents", config={"a": 1})
+    await shared_world.add_run(task)
+
+    async with shared_world.store.read(Principal(tenant="documents")) as view:
+        request = PageRequest(related=(("task_id", frozenset({"name", "config"})),))
+        page = await view.runs.page(request, RunFilter(), RunOrder())
+
+    assert isinstance(page.items, Rows)
+    assert not page.items.layout.related

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -35,6 +35,7 @@ from domain.paging import (
     encode_event_cursor,
     log_cursor,
 )
+from domain.rows import Rows, layout_of
 from domain.store import LogFilter, MetricFilter, RunFilter, TaskFilter
 from tests.schema.examples import TASK
 from tests.schema.support import LOG_ID, Api
@@ -407,3 +408,87 @@ async def test_the_server_tells_its_teams_and_its_feed(api: Api) -> None:
             "bell": "DEGRADED",
         },
     }
+
+
+# What comes along with a page
+
+NAMED: Final = "{ runs { nodes { number task { id name } retryOf { id status } } } }"
+RETRIED: Final = layout_of(Run, ("id", "status"), (None, RunStatus), 5)
+OF_TASK: Final = layout_of(Task, ("id", "name"), (None, None), 3)
+
+
+def come_along(api: Api, *rows: tuple[Any, ...]) -> None:
+    """Let the store read tasks and retried runs along with a page's: number, keys of both, and what they name."""
+    related = (("task_id", OF_TASK), ("retry_of", RETRIED))
+    layout = layout_of(Run, ("number", "task_id", "retry_of"), (None, None, None), 0, related)
+    api.on(runs__page=lambda *_: Page(items=Rows(layout, rows), cursors=["at"] * len(rows)))
+
+
+@pytest.mark.parametrize(
+    ("selection", "related"),
+    [
+        ("number task { id name }", {"task_id": {"id", "name"}}),
+        ("task { maxRounds __typename } again: task { ...Named }", {"task_id": {"settings", "name"}}),
+        ("... { retryOf { status } } task { __typename }", {"retry_of": {"status"}, "task_id": set()}),
+        ("task { name latestRun { id } }", {}),
+        ("plan { version } taskId", {}),
+    ],
+)
+async def test_plain_fields_of_what_is_looked_up_by_its_id_are_wanted_with_the_page(
+    api: Api, selection: str, related: dict[str, set[str]]
+) -> None:
+    api.on(runs__page=lambda *_: Page())
+
+    fragment = "fragment Named on Task { name }" if "Named" in selection else ""
+    await api.data(f"{{ runs {{ edges {{ node {{ {selection} }} }} }} }} {fragment}")
+
+    ((_, (request, *_), _),) = api.script.calls
+    assert dict(request.related) == related
+    assert request.fields is not None
+    assert request.fields >= related.keys()
+
+
+async def test_what_came_along_with_a_page_is_not_looked_up(api: Api) -> None:
+    come_along(
+        api,
+        (1, "task_1", None, "task_1", "Sales", None, None),
+        (2, "task_2", "run_9", "task_2", "Costs", "run_9", "FAILED"),
+        (3, "task_1", "run_gone", "task_1", "Sales", None, None),
+    )
+
+    shown = await api.data(NAMED)
+
+    sales, costs = {"id": "task_1", "name": "Sales"}, {"id": "task_2", "name": "Costs"}
+    assert shown["runs"]["nodes"] == [
+        {"number": 1, "task": sales, "retryOf": None},
+        {"number": 2, "task": costs, "retryOf": {"id": "run_9", "status": "FAILED"}},
+        {"number": 3, "task": sales, "retryOf": None},
+    ]
+    assert api.script.names == ["runs.page"]
+
+
+async def test_what_did_not_come_along_but_must_be_there_is_looked_up_where_it_is_missing(api: Api) -> None:
+    come_along(api, (1, "task_1", None, None, None, None, None), (2, "task_2", None, "task_2", "Costs", None, None))
+    finds(api, tasks=(TASK, replace(TASK, id="task_2", name="Costs")))
+
+    shown = await api.data(NAMED)
+
+    assert [node["task"]["name"] for node in shown["runs"]["nodes"]] == ["Sales", "Costs"]
+    assert api.script.names == ["runs.page", "tasks.many"]
+
+
+async def test_what_neither_came_along_nor_is_found_is_an_error_where_it_must_be_there(api: Api) -> None:
+    come_along(api, (1, "task_1", None, None, None, None, None))
+    finds(api)
+
+    assert await api.code(NAMED) == "BUSY"
+
+
+async def test_fields_that_did_not_come_along_are_looked_up(api: Api) -> None:
+    come_along(api, (1, "task_1", None, "task_1", "Sales", None, None))
+    finds(api, tasks=(TASK,))
+
+    shown = await api.data("{ runs { nodes { task { id version } } } }")
+
+    assert shown["runs"]["nodes"] == [{"task": {"id": "task_1", "version": TASK.version}}]
+    assert api.script.names == ["runs.page", "tasks.many"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -28,6 +29,9 @@ RARE: Final = [RunStatus.AWAITING_APPROVAL, RunStatus.CANCELLING]
 LISTS: Final[dict[str, Fetch]] = {
     "events": lambda view, request: view.events.page(request, None),
     "runs": lambda view, request: view.runs.page(request, RunFilter(), RunOrder()),
+    "runs with their task": lambda view, request: view.runs.page(
+        replace(request, related=(("task_id", frozenset({"name"})),)), RunFilter(), RunOrder()
+    ),
     "runs of a time": lambda view, request: view.runs.page(request, RunFilter(created_at=SINCE), RunOrder()),
     "runs of some statuses": lambda view, request: view.runs.page(request, RunFilter(status=RARE), RunOrder()),
 }
