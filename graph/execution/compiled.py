@@ -15,22 +15,24 @@ nothing is left open below a place that may be null; such a place is itself fill
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from graphql import (
     DirectiveNode,
     DocumentNode,
+    ExecutionResult,
+    GraphQLError,
     GraphQLIncludeDirective,
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLSkipDirective,
+    OperationType,
     Undefined,
     VariableNode,
     Visitor,
-    is_non_null_type,
     visit,
 )
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet, collect_fields
 from graphql.pyutils import Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -62,6 +64,7 @@ class Plans:
         self._conditions = _conditions(tree)
         self._plans: dict[tuple[object, ...], Part | None] = {}
         self._calls: dict[tuple[object, ...], Call | None] = {}
+        self._roots: dict[tuple[object, ...], tuple[GraphQLObjectType, GroupedFieldSet] | None] = {}
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -82,6 +85,18 @@ class Plans:
             self._plans[key] = plan
         return plan
 
+    def root(self, executor: CompilingExecutor) -> tuple[GraphQLObjectType, GroupedFieldSet] | None:
+        """Return the type and the fields that an operation begins with, None if that is left to graphql-core."""
+        given = executor.variable_values.coerced
+        key = (id(executor.operation), *(given.get(name) for name in self._conditions))
+        try:
+            return self._roots[key]
+        except KeyError:
+            root = _collect(executor)
+        if len(self._roots) < _KEPT:
+            self._roots[key] = root
+        return root
+
     def call(self, schema: GraphQLSchema, type_: GraphQLObjectType, details: FieldDetailsList) -> Call | None:
         """Return how a field's resolver is called, None if that is left to graphql-core."""
         key = (type_.name, *(id(each.node) for each in details))
@@ -100,6 +115,20 @@ class Plans:
         return compile_call(schema, field, [each.node for each in details])
 
 
+def _collect(executor: CompilingExecutor) -> tuple[GraphQLObjectType, GroupedFieldSet] | None:
+    type_ = executor.schema.get_root_type(executor.operation.operation)
+    if type_ is None:
+        return None
+    try:
+        fields, deferred, _ = collect_fields(
+            executor.schema, executor.fragments, executor.variable_values, type_, executor.operation
+        )
+    except (GraphQLError, RecursionError):  # graphql-core will say so
+        return None
+    varies = any(each.fragment_variable_values for details in fields.values() for each in details)
+    return None if deferred or varies else (type_, fields)
+
+
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Executes an operation of a document with plans; everything but selections of objects is graphql-core's.
 
@@ -110,6 +139,34 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, plans: Plans, **options: Any) -> None:
         super().__init__(*args, **options)
         self._plans = plans
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """Execute a query, or a subscription for an event, whose root fields were collected before."""
+        root = None if serially or self.operation.operation is OperationType.MUTATION else self._plans.root(self)
+        if root is None:
+            return super().execute_operation(serially)
+        type_, fields = root
+        try:
+            data = self.execute_fields(type_, self.root_value, None, fields, None)
+        except GraphQLError as error:
+            return self._failed(error)
+        return self._awaited(data) if self.is_awaitable(data) else self.build_response(cast("dict[str, Any]", data))
+
+    async def _awaited(self, data: Awaitable[Any]) -> Any:
+        try:
+            return self.build_response(await data)
+        except GraphQLError as error:
+            return self._failed(error)
+
+    def _failed(self, error: GraphQLError) -> Any:
+        self.collected_errors.add(error, None)
+        return self.build_response(None)
+
+    def build_response(self, data: dict[str, Any] | None) -> Any:
+        """Return the result; what is delivered later is left to graphql-core."""
+        if self.tasks or self.streams:
+            return super().build_response(data)
+        return ExecutionResult(data, self.collected_errors.errors or None)
 
     def execute_field(
         self,
@@ -197,7 +254,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         answers: dict[str | None, Any] = {}
         try:
             keys = list(dict.fromkeys(key for each in wanted for key in each.keys if key is not None))
-            if lookup.is_null_without and not is_non_null_type(field.type):
+            if field.is_null_without:
                 answers = dict.fromkeys((None, *keys))
             records = await lookup.load(self.context_value, keys, part.fields)
             answers |= _answers(part, lookup, records, keys)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -14,6 +15,9 @@ from graph.transport.headers import headers_of
 from graph.transport.responses import JSON
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_REMEMBERED: Final = 64
+"""Content types that were found good; clients of one kind all send the same."""
 
 
 class HttpRefusedError(Exception):
@@ -100,6 +104,7 @@ async def read_post(
     return _request(fields, request_id)
 
 
+@lru_cache(_REMEMBERED)
 def _check_content_type(content_type: str | None) -> None:
     media, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
     if media != JSON:
