@@ -26,6 +26,8 @@ _KEPT: Final = 1024
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_MINUTES: Final = tuple(f"T{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
+_SECONDS: Final = tuple(f"{second:02}." for second in range(60))
 
 
 def to_micros(time: datetime) -> int:
@@ -38,18 +40,21 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def format_micros(micros: int) -> str:
-    """Return what `format_time` does for the time that `from_micros` reads, without making it."""
-    digits = str(micros)
-    if len(digits) < 7 or micros < 0:
-        return format_time(from_micros(micros))
-    return f"{_second(digits[:-6])}{digits[-6:]}Z"
-
-
 @lru_cache(16_384)
-def _second(number: str) -> str:
-    """Return the beginning of all times within a second, counted since the epoch; lists are read again and again."""
-    return (_EPOCH + timedelta(seconds=int(number))).isoformat()[:-6] + "."
+def format_micros(micros: int) -> str:
+    """Return what `format_time` does for the time that `from_micros` reads; the same lists are read again and again.
+
+    Put together of parts: to make a time of it first takes twice as long.
+    """
+    minutes, rest = divmod(micros, 60_000_000)
+    day, minute = divmod(minutes, 1_440)
+    second, fraction = divmod(rest, 1_000_000)
+    return f"{_day(day)}{_MINUTES[minute]}{_SECONDS[second]}{fraction:06}Z"
+
+
+@lru_cache(1_024)
+def _day(number: int) -> str:
+    return (_EPOCH + timedelta(number)).isoformat()[:-15]  # without the time and the offset
 
 
 def format_time(time: datetime) -> str:

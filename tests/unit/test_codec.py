@@ -11,7 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.codec import camel_case, format_time, from_json, to_json, to_json_object
+from domain.codec import (
+    camel_case,
+    format_micros,
+    format_time,
+    from_json,
+    from_micros,
+    to_json,
+    to_json_object,
+    to_micros,
+)
 from domain.events import PAYLOADS, TYPES, Event, EventType
 from domain.model import Artifact, Decision, LogLine, Metric, Plan, Run, RunSettings, RunStatus, Task, Usage
 
@@ -62,6 +71,13 @@ def test_a_field_that_is_missing_takes_its_default_and_an_unknown_one_is_ignored
 def test_times_are_in_utc_with_six_digits_and_four_for_the_year(time: datetime, text: str) -> None:
     assert format_time(time) == text
     assert datetime.fromisoformat(text) == time
+
+
+@given(time=st.datetimes(timezones=st.just(UTC)))
+def test_a_time_is_written_the_same_way_from_its_microseconds(time: datetime) -> None:
+    micros = to_micros(time)
+    assert from_micros(micros) == time
+    assert format_micros(micros) == format_time(time)
 
 
 def test_plain_values_keep_their_form() -> None:
