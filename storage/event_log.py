@@ -38,8 +38,8 @@ class _EventCursors:
 
     log_id: str
 
-    def write(self, _parent: str | None, key: Key, /) -> str:
-        return encode_event_cursor(self.log_id, key[0])
+    def write(self, _parent: str | None, parts: Sequence[Any], /) -> str:
+        return encode_event_cursor(self.log_id, parts[0])
 
     def read(self, _parent: str | None, cursor: str, /) -> Key:
         return (decode_event_cursor(self.log_id, cursor),)

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, bindpar
 from domain.codec import from_micros, to_micros
 from domain.errors import InvalidCursorError
 from domain.paging import KeyPart
-from storage.types import UtcDateTime
+from storage.types import Reader, UtcDateTime
 
 Key: TypeAlias = tuple[Any, ...]
 Condition: TypeAlias = ColumnElement[bool] | None
@@ -79,12 +79,8 @@ class Ordering:
         first, *rest = columns
         return [Range(columns=columns, holds=first.is_not(None)), Range(columns=rest, holds=first.is_(None), place=1)]
 
-    def parts(self, key: Key) -> list[KeyPart]:
-        """Return a key as a cursor holds it."""
-        return [to_micros(part) if isinstance(part, datetime) else part for part in key]
-
     def parse(self, source: FromClause, parts: Sequence[KeyPart]) -> Key:
-        """Read what `parts` wrote.
+        """Return the key whose parts a cursor holds.
 
         Raises:
             InvalidCursorError: It is no key of this list.
@@ -134,6 +130,21 @@ class Range:
     def belongs(self) -> ColumnElement[bool]:
         """Whether a row is in the range."""
         return and_(True) if self.holds is None else self.holds
+
+
+def part_reader(read: Reader | None) -> Reader | None:
+    """Return what makes a cursor's part of the cell of a key's column, given what reads the cell; None if it is that.
+
+    A time is held as its microseconds.
+    """
+    if read is None or read is from_micros:
+        return None
+
+    def part(cell: Any) -> KeyPart:
+        value = read(cell)
+        return to_micros(value) if isinstance(value, datetime) else value
+
+    return part
 
 
 def _parse(column: ColumnElement[Any], part: KeyPart, nullable: bool) -> Any:

@@ -27,10 +27,10 @@ from domain.paging import Fields, Related
 from domain.rows import Layout
 from storage.filters import Terms, among, conditions
 from storage.joined import Joins, join, joins, layouts, needed
-from storage.keyset import Bound, Ordering
+from storage.keyset import Bound, Ordering, part_reader
 from storage.session import Shape
 from storage.sql import listed, texts
-from storage.statements import Readers
+from storage.statements import Reader, Readers
 from storage.types import POSTGRESQL
 
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]
@@ -77,11 +77,6 @@ class Outline:
         """Return the fields' columns and what more the key needs."""
         return [source.c[name] for name in self.names]
 
-    @cached_property
-    def key_places(self) -> tuple[int, ...]:
-        """Where in a row the parts of its key are."""
-        return tuple(map(self.names.index, self.ordering.names))
-
     def choice(self) -> tuple[str, str, Outline] | None:
         """Return the column of a test of several values that has an index for each, its parameter, and what is left."""
         for term in self.terms:
@@ -115,6 +110,13 @@ def outline_of(
     along = joins(shape, related)
     chosen = shape.chosen(fields, *needed(along))
     return Outline(shape, chosen, ordering, terms, parent, after, before, backward, floor, merged, along)
+
+
+@lru_cache(_KEPT)
+def key_cells(outline: Outline, readers: Readers) -> tuple[tuple[int, Reader | None], ...]:
+    """Return where in a row the cells of its key are, and what makes a cursor's part of each that is not null."""
+    places = map(outline.names.index, outline.ordering.names)
+    return tuple((place, part_reader(readers[place])) for place in places)
 
 
 @lru_cache(_KEPT)

@@ -26,8 +26,8 @@ P = TypeVar("P", str, None)
 class Cursors(Protocol):
     """Writes and reads the cursors of a list, or of the list below a parent."""
 
-    def write(self, parent: str | None, key: Key, /) -> str:
-        """Return the cursor of a row."""
+    def write(self, parent: str | None, parts: Sequence[Any], /) -> str:
+        """Return the cursor of a row, given the parts of its key that it holds."""
         ...
 
     def read(self, parent: str | None, cursor: str, /) -> Key:
@@ -47,9 +47,9 @@ class ListCursors:
     ordering: Ordering
     source: FromClause
 
-    def write(self, parent: str | None, key: Key, /) -> str:
-        """Return the cursor of a row."""
-        return encode_cursor(self.name.format(parent=parent), self.ordering.parts(key))
+    def write(self, parent: str | None, parts: Sequence[Any], /) -> str:
+        """Return the cursor of a row, given the parts of its key that it holds."""
+        return encode_cursor(self.name.format(parent=parent), parts)
 
     def read(self, parent: str | None, cursor: str, /) -> Key:
         """Return the key that a cursor holds; raises InvalidCursorError."""
@@ -151,10 +151,11 @@ class Listing(Generic[T]):
         if request.backward:
             kept.reverse()
         earlier, later = (bool(edges[0]), bool(edges[1])) if edges is not None else (False, False)
-        places = window.outline.key_places
+        cells, write = statements.key_cells(window.outline, found.readers), self.cursors.write
 
         def cursor(row: AnyRow) -> str:
-            return self.cursors.write(parent, tuple(found.value(row, place) for place in places))
+            parts = [row[at] if read is None or row[at] is None else read(row[at]) for at, read in cells]
+            return write(parent, parts)
 
         return Page(
             items=Rows(statements.layout(window.outline, found.readers), kept),

@@ -46,11 +46,6 @@ class Result:
     rows: Sequence[AnyRow]
     readers: Readers
 
-    def value(self, row: AnyRow, place: int) -> Any:
-        """Return our value of a row's column."""
-        value, read = row[place], self.readers[place]
-        return value if value is None or read is None else read(value)
-
     def read(self) -> Sequence[AnyRow]:
         """Return the rows with our values."""
         readers = [(place, read) for place, read in enumerate(self.readers) if read is not None]
