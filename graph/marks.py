@@ -23,6 +23,9 @@ READ: Final = "mgx.read"
 ATTRIBUTE: Final = "mgx.attribute"
 """Key of metadata: the `Attribute` of its object's record that a field is."""
 
+CONTEXTUAL: Final = "mgx.contextual"
+"""Key of metadata: the `Contextual` that a field is."""
+
 LISTED: Final = "mgx.listed"
 """Key of metadata: the `Listed` that says which records of a page a field shows."""
 
@@ -46,6 +49,19 @@ class Attribute:
     def field(self) -> str:
         """Name of the record's field."""
         return self.path.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Contextual:
+    """What a field makes of its object's record and the operation's context, at once.
+
+    Attributes:
+        read: Gets both.
+        fields: Those of the record's fields that it reads.
+    """
+
+    read: Callable[[Any, Any], object]
+    fields: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

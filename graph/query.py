@@ -16,7 +16,7 @@ from graph.types import metrics as metric_types
 from graph.types import runs as run_types
 from graph.types import tasks as task_types
 from graph.types.connections import After, Before, First, Last, page_request
-from graph.types.events import EVENT_CURSOR, EventConnection, Types, event_cursor
+from graph.types.events import EVENT_CURSOR, EventConnection, Types
 from graph.types.filters import any_of, metric_filter, run_filter, run_order, task_filter, task_order
 from graph.types.metrics import Metric, MetricConnection
 from graph.types.node import Node, NodeRecord
@@ -146,6 +146,10 @@ async def events(
     return EventConnection.of_log(page, info.context.log_id)
 
 
+def _event_cursor(info: Info) -> str:
+    return info.context.event_cursor
+
+
 def teams(info: Info) -> list[Team]:
     """List the teams."""
     return [Team.from_domain(team) for team in info.context.services.teams.describe()]
@@ -182,6 +186,6 @@ class Query:
     runs: RunConnection = strawberry.field(resolver=runs, description="Runs of all tasks.")
     metrics: MetricConnection = strawberry.field(resolver=metrics, description="Samples, oldest first.")
     events: EventConnection = strawberry.field(resolver=events, description="Everything that happened, oldest first.")
-    event_cursor: str = strawberry.field(resolver=event_cursor, description=EVENT_CURSOR)
+    event_cursor: str = strawberry.field(resolver=_event_cursor, description=EVENT_CURSOR)
     teams: list[Team] = strawberry.field(resolver=teams, description="The teams that tasks can name, sorted by name.")
     feed: FeedStats = strawberry.field(resolver=feed, description="Subscribers, queues and lag of this instance.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -21,7 +21,7 @@ from strawberry import Info
 from strawberry.types.field import StrawberryField
 
 from domain.paging import Fields, Related
-from graph.marks import ATTRIBUTE, LISTED, LOOKUP, Attribute, Lookup, metadata_of
+from graph.marks import ATTRIBUTE, CONTEXTUAL, LISTED, LOOKUP, Attribute, Contextual, Lookup, metadata_of
 
 _TYPENAME: Final = "__typename"
 
@@ -75,7 +75,7 @@ def _look_below(raw: GraphQLResolveInfo[Any]) -> Selected:
     item = _item_type(connection)
     if item is None:
         return Selected(look.count, None, ())
-    reads = {**_attributes(item), **{name: lookup.key for name, lookup in _lookups(item).items()}}
+    reads = _attributes(item) | _of_context(item) | {name: {it.key} for name, it in _lookups(item).items()}
     return Selected(look.count, _fields(look.below, reads), _related(look, item))
 
 
@@ -120,10 +120,12 @@ class _Look:
                     yield from self._fields_among(node.selection_set.selections)
 
 
-def _fields(names: Iterable[str], reads: Mapping[str, str]) -> Fields:
+def _fields(names: Collection[str], reads: Mapping[str, Collection[str]]) -> Fields:
     """Return what fields with these names read of their object's record; all if one does not say what it reads."""
-    found = {reads.get(name) for name in names if name != _TYPENAME}
-    return None if None in found else frozenset(field for field in found if field is not None)
+    own = [name for name in names if name != _TYPENAME]
+    if not all(name in reads for name in own):
+        return None
+    return frozenset(field for name in own for field in reads[name])
 
 
 def _related(look: _Look, item: GraphQLObjectType) -> Related:
@@ -147,10 +149,17 @@ def _item_type(connection: GraphQLObjectType) -> GraphQLObjectType | None:
 
 
 @lru_cache
-def _attributes(type_: GraphQLObjectType) -> Mapping[str, str]:
+def _attributes(type_: GraphQLObjectType) -> dict[str, Collection[str]]:
     """Return the field of its object's record that each field of a type is, of those that are one."""
     marks = {name: metadata_of(field).get(ATTRIBUTE) for name, field in type_.fields.items()}
-    return {name: mark.field for name, mark in marks.items() if isinstance(mark, Attribute)}
+    return {name: {mark.field} for name, mark in marks.items() if isinstance(mark, Attribute)}
+
+
+@lru_cache
+def _of_context(type_: GraphQLObjectType) -> dict[str, Collection[str]]:
+    """Return the fields of its object's record that fields of a type read which depend on the context besides."""
+    marks = {name: metadata_of(field).get(CONTEXTUAL) for name, field in type_.fields.items()}
+    return {name: mark.fields for name, mark in marks.items() if isinstance(mark, Contextual)}
 
 
 @lru_cache

@@ -14,7 +14,7 @@ nothing is left open below a place that may be null; such a place is itself fill
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from graphql import (
@@ -41,7 +41,7 @@ from graph.execution.calls import Call, compile_call
 from graph.execution.compiler import Compiler
 from graph.execution.parts import (
     Deferred,
-    Open,
+    Notes,
     Part,
     Wanted,
 )
@@ -198,21 +198,21 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         """Make an object's answer by its plan, or as graphql-core does."""
         plan = self._plans.find(self, return_type, field_details_list)
         if plan is not None:
-            open_: list[Open | Wanted] = []
+            notes = Notes(self.context_value)
             try:
-                answer = plan.build(result, path, open_)
+                answer = plan.build(result, path, notes)
             except Exception:  # noqa: S110  # graphql-core will say what is wrong
                 pass
             else:
-                return self._fill(answer, open_) if open_ else answer
+                return self._fill(answer, notes) if notes else answer
         return super().collect_and_execute_subfields(return_type, field_details_list, path, result, position_context)
 
-    def _fill(self, answer: Any, open_: Iterable[Open | Wanted]) -> Any:
+    def _fill(self, answer: Any, notes: Notes) -> Any:
         """Fill in what was left open; return the answer, or what makes it when it is awaited."""
         lookups: dict[Deferred, list[Wanted]] = {}
         awaited: list[tuple[dict[str, Any], str, Awaitable[Any]]] = []
         try:
-            for each in open_:
+            for each in notes:
                 if isinstance(each, Wanted):
                     lookups.setdefault(each.field, []).append(each)
                     continue
@@ -257,7 +257,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             if field.is_null_without:
                 answers = dict.fromkeys((None, *keys))
             records = await lookup.load(self.context_value, keys, part.fields)
-            answers |= _answers(part, lookup, records, keys)
+            answers |= _answers(part, lookup, records, keys, self.context_value)
         except Exception:
             answers.clear()  # not even its keys can be looked at, perhaps
         for each in wanted:
@@ -269,14 +269,16 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
                     answer[field.name] = await value if self.is_awaitable(value) else value
 
 
-def _answers(part: Part, lookup: Lookup, records: Mapping[str, Any], keys: Sequence[str]) -> dict[str | None, Any]:
+def _answers(
+    part: Part, lookup: Lookup, records: Mapping[str, Any], keys: Sequence[str], context: object
+) -> dict[str | None, Any]:
     """Make answers of the records that were found; those who share a record share its answer."""
     if type(records) is RowsByKey and part.of_rows is not None:
         build = part.of_rows(records.layout, lookup.show)
         if build is not None:
             found = [key for key in keys if key in records.rows]
-            return dict(zip(found, build([records.rows[key] for key in found], _nowhere, []), strict=True))
-    return {key: part.build(lookup.show(records[key]), None, []) for key in keys if key in records}
+            return dict(zip(found, build([records.rows[key] for key in found], _nowhere, Notes(context)), strict=True))
+    return {key: part.build(lookup.show(records[key]), None, Notes(context)) for key in keys if key in records}
 
 
 def _nowhere(_number: int) -> None:

@@ -34,14 +34,13 @@ from graph.execution.parts import (
     Deferred,
     Leaf,
     Member,
-    Open,
+    Notes,
     Part,
     Read,
     UnexpectedError,
-    Wanted,
     leaf,
 )
-from graph.marks import ATTRIBUTE, LISTED, LOOKUP, READ, Listed, Lookup, metadata_of
+from graph.marks import ATTRIBUTE, CONTEXTUAL, LISTED, LOOKUP, READ, Contextual, Listed, Lookup, metadata_of
 
 Executor: TypeAlias = StrawberryGraphQLCoreExecutionContext
 
@@ -80,6 +79,8 @@ class Compiler:
         field = self._schema.get_field(type_, node.name.value)
         assert field is not None, "the document was validated"
         metadata = metadata_of(field)
+        if isinstance(asked := metadata.get(CONTEXTUAL), Contextual):
+            return self._contextual(type_, name, field, asked, details)
         if (read := _read(field, metadata)) is None or any(each.fragment_variable_values for each in details):
             return Member(name, self._deferred(type_, name, field, metadata, details))
         listed = metadata.get(LISTED)
@@ -90,6 +91,14 @@ class Compiler:
         if value is None:
             return Member(name, Deferred(name, type_, field.type, details))
         return Member(name, value, read, metadata.get(ATTRIBUTE))
+
+    def _contextual(
+        self, type_: GraphQLObjectType, name: str, field: GraphQLField, asked: Contextual, details: FieldDetailsList
+    ) -> Member:
+        value = self._value(field.type, details)
+        if value is None or _is_open(value):
+            return Member(name, Deferred(name, type_, field.type, details))
+        return Member(name, value, contextual=asked)
 
     def _deferred(
         self,
@@ -119,7 +128,7 @@ class Compiler:
         if node is None:
             return None
         build = _nodes(node, listed.show)
-        return Part(lambda page, path, open_: build(page, _in_list(path), open_), node.is_open)
+        return Part(lambda page, path, notes: build(page, _in_list(path), notes), node.is_open)
 
     def _edges(self, type_: GraphQLObjectType, show: Read, details: FieldDetailsList) -> Part | None:
         """Compile edges, which have a node, a cursor and nothing else, column by column."""
@@ -129,14 +138,14 @@ class Compiler:
             return None
         nodes = {member.name: _nodes(member.part, show) for member in members if isinstance(member.part, Part)}
 
-        def column(member: Member, page: Page[Any], path: Path | None, open_: list[Open | Wanted]) -> Sequence[Any]:
+        def column(member: Member, page: Page[Any], path: Path | None, notes: Notes) -> Sequence[Any]:
             if member.name in nodes:
-                return nodes[member.name](page, _in_edges(path, member.name, type_.name), open_)
+                return nodes[member.name](page, _in_edges(path, member.name, type_.name), notes)
             assert isinstance(member.part, Leaf)
             return page.cursors if member.part.text is None else [member.part.text] * len(page.items)
 
-        def build(page: Page[Any], path: Path | None, open_: list[Open | Wanted]) -> Any:
-            columns = [column(member, page, path, open_) for member in members]
+        def build(page: Page[Any], path: Path | None, notes: Notes) -> Any:
+            columns = [column(member, page, path, notes) for member in members]
             return [dict(zip(group, row, strict=True)) for row in zip(*columns, strict=True)]
 
         return Part(build, is_open=any(_is_open(member.part) for member in members))
@@ -174,10 +183,10 @@ class Compiler:
             parts[origin.origin] = part.build
             is_open = is_open or part.is_open
 
-        def build(value: Any, path: Path | None, open_: list[Open | Wanted]) -> Any:
+        def build(value: Any, path: Path | None, notes: Notes) -> Any:
             if get_strawberry_type_cast(value) is not None:
                 raise UnexpectedError
-            return parts[type(value)](value, path, open_)
+            return parts[type(value)](value, path, notes)
 
         return Part(build, is_open)
 
@@ -186,16 +195,16 @@ _page: Final = attrgetter("record")
 """Reads the page that a connection shows."""
 
 
-def _nodes(part: Part, show: Read) -> Callable[[Page[Any], At, list[Open | Wanted]], list[Any]]:
+def _nodes(part: Part, show: Read) -> Callable[[Page[Any], At, Notes], list[Any]]:
     """Return what makes the answers of a page's records, which a function shows."""
 
-    def build(page: Page[Any], at: At, open_: list[Open | Wanted]) -> list[Any]:
+    def build(page: Page[Any], at: At, notes: Notes) -> list[Any]:
         records = page.items
         if type(records) is Rows and part.of_rows is not None:
             made = part.of_rows(records.layout, show)
             if made is not None:
-                return made(records.rows, at, open_)
-        return [part.build(show(record), at(number), open_) for number, record in enumerate(records)]
+                return made(records.rows, at, notes)
+        return [part.build(show(record), at(number), notes) for number, record in enumerate(records)]
 
     return build
 
@@ -214,10 +223,10 @@ def _list(item: Leaf | Part) -> Part:
         return Part(lambda values, _path, _open: [complete(value) for value in _listed(values)])
     build = item.build
     if not item.is_open:
-        return Part(lambda values, _path, open_: [build(value, None, open_) for value in _listed(values)])
+        return Part(lambda values, _path, notes: [build(value, None, notes) for value in _listed(values)])
     return Part(
-        lambda values, path, open_: [
-            build(value, Path(path, number, None), open_) for number, value in enumerate(_listed(values))
+        lambda values, path, notes: [
+            build(value, Path(path, number, None), notes) for number, value in enumerate(_listed(values))
         ],
         is_open=True,
     )
@@ -244,6 +253,8 @@ def _fields(members: Iterable[Member]) -> Fields:
                 found.add(lookup.key)
             case _ if member.attribute is not None:
                 found.add(member.attribute.field)
+            case _ if member.contextual is not None:
+                found |= member.contextual.fields
             case _:
                 return None
     return frozenset(found)

@@ -2,7 +2,7 @@
 
 For `{ id status createdAt task { id } }` of rows it reads like this:
 
-    def build(rows, at, open_):
+    def build(rows, at, notes):
         answers = []
         for row in rows:
             answers.append({
@@ -11,7 +11,7 @@ For `{ id status createdAt task { id } }` of rows it reads like this:
                 'createdAt': (None if (v := row[2]) is None else c(v)),
                 'task': None,
             })
-        open_.append(Wanted(answers, [row[3] for row in rows], d, lambda n: e(f(rows[n])), at))
+        notes.append(Wanted(answers, [row[3] for row in rows], d, lambda n: e(f(rows[n])), at))
         return answers
 
 Nothing of a client's gets into it but the names in the answer, which GraphQL's grammar keeps to letters, digits and
@@ -36,6 +36,7 @@ from graph.execution.parts import (
     Deferred,
     Leaf,
     Member,
+    Notes,
     OfRows,
     Open,
     Part,
@@ -43,7 +44,7 @@ from graph.execution.parts import (
     UnexpectedError,
     Wanted,
 )
-from graph.marks import Attribute
+from graph.marks import Attribute, Contextual
 from graph.types.scalars import SHORT_WAYS
 
 _REMEMBERED: Final = 1024
@@ -59,7 +60,7 @@ def build_of_objects(type_: GraphQLObjectType, origin: type, members: Sequence[M
     refusals = [f"type(source) is not {code.name(origin)}"]
     if type_.is_type_of is not None:
         refusals.append(f"not {code.name(type_.is_type_of)}(source, None)")
-    entries, notes = [], []
+    entries, noted = [], []
     for member in members:
         match member.part:
             case Leaf(text=str() as text):
@@ -68,18 +69,18 @@ def build_of_objects(type_: GraphQLObjectType, origin: type, members: Sequence[M
                 entry = code.leaf(leaf, _read(code, member))
             case Part() as part:
                 path = f"Path(path, {member.name!r}, {type_.name!r})" if part.is_open else "None"
-                entry = f"{code.name(part.build)}({_read(code, member)}, {path}, open_)"
+                entry = f"{code.name(part.build)}({_read(code, member)}, {path}, notes)"
             case Deferred() as field:
                 entry = "None"
-                notes.append(_note(code, field))
+                noted.append(_note(code, field))
         entries.append(f"{member.name!r}: {entry}")
     lines = [
-        "def build(source, path, open_):",
+        "def build(source, path, notes):",
         f"    if {' or '.join(refusals)}:",
         "        raise UnexpectedError",
         *(["    record = source.record"] if code.uses_record else []),
         f"    answer = {{{', '.join(entries)}}}",
-        *(f"    open_.append({note})" for note in notes),
+        *(f"    notes.append({note})" for note in noted),
         "    return answer",
     ]
     return cast("Build", code.function(lines, f"objects of {type_.name}"))
@@ -87,11 +88,19 @@ def build_of_objects(type_: GraphQLObjectType, origin: type, members: Sequence[M
 
 def _read(code: _Code, member: Member) -> str:
     """Return an expression of what a field reads of `source`."""
+    if member.contextual is not None:
+        return _of_context(code, member.contextual)
     attribute = member.attribute
     if attribute is None or attribute.show is not None:
         return f"{code.name(member.read)}(source)"
     code.uses_record = True
     return f"record.{attribute.path}"
+
+
+def _of_context(code: _Code, contextual: Contextual) -> str:
+    """Return an expression of what a field makes of `record` and the context."""
+    code.uses_record = True
+    return f"{code.name(contextual.read)}(record, notes.context)"
 
 
 def _note(code: _Code, field: Deferred) -> str:
@@ -120,28 +129,29 @@ class _OfRows:
         return self._for(layout, show)
 
     def _make(self, layout: Layout[Any], show: Read) -> BuildOfRows | None:
-        open_ = [field for field in self._deferred() if _along(field, layout) is None]
-        keys = [field.lookup.key for field in open_ if field.lookup is not None]
+        missing = [field for field in self._deferred() if _along(field, layout) is None]
+        keys = [field.lookup.key for field in missing if field.lookup is not None]
         if not all(key in layout.columns and layout.columns[key].read is None for key in keys):
             return None
         code = _Code()
         answer = self.answer(code, layout)
         lines = [
-            "def build(rows, at, open_):",
+            "def build(rows, at, notes):",
             "    answers = []",
             "    append = answers.append",
             "    for row in rows:",
             *([f"        record = {code.name(layout.record)}(row)"] if code.uses_record else []),
             f"        append({answer})",
-            *(f"    open_.append({_note_of_rows(code, field, layout, show)})" for field in open_),
+            *(f"    notes.append({_note_of_rows(code, field, layout, show)})" for field in missing),
             "    return answers",
         ]
         return cast("BuildOfRows", code.function(lines, f"rows of {self._type.name}"))
 
     def can_come_along(self, layout: Layout[Any]) -> bool:
         """Whether each field has columns of its own, where the record is not the one that the rows are of."""
-        read = [each.attribute.field for each in self._members if each.attribute is not None]
-        return all(name in layout.columns for name in read) and not self._deferred()
+        if self._deferred() or any(each.contextual is not None for each in self._members):
+            return False
+        return all(each.attribute is None or each.attribute.field in layout.columns for each in self._members)
 
     def answer(self, code: _Code, layout: Layout[Any]) -> str:
         """Return an expression of the answer of `row`; what is left open is null in it."""
@@ -151,6 +161,10 @@ class _OfRows:
         match member.part:
             case Leaf(text=str() as text):
                 return repr(text)
+            case Leaf() as leaf if member.contextual is not None:
+                return code.leaf(leaf, _of_context(code, member.contextual))
+            case Part() as part if member.contextual is not None:
+                return f"{code.name(part.build)}({_of_context(code, member.contextual)}, None, notes)"
             case Leaf() as leaf:
                 return _leaf_of_row(code, leaf, layout, member.attribute)
             case Part() as part:
@@ -188,9 +202,9 @@ def _is_of_record(member: Member) -> bool:
         case Deferred() as field:
             return field.lookup is not None
         case Part() as part:
-            return not part.is_open and member.attribute is not None
+            return not part.is_open and (member.attribute or member.contextual) is not None
         case Leaf() as leaf:
-            return leaf.text is not None or member.attribute is not None
+            return leaf.text is not None or (member.attribute or member.contextual) is not None
 
 
 def _leaf_of_row(code: _Code, leaf: Leaf, layout: Layout[Any], attribute: Attribute | None) -> str:
@@ -214,7 +228,7 @@ def _part_of_row(code: _Code, part: Part, layout: Layout[Any], attribute: Attrib
     assert attribute is not None
     column = layout.columns.get(attribute.field)
     if column is None or not hasattr(column.read, "cache_info"):
-        return f"{code.name(part.build)}({_value(code, layout, attribute)}, None, open_)"
+        return f"{code.name(part.build)}({_value(code, layout, attribute)}, None, notes)"
     made = lru_cache(_REMEMBERED)(_maker(part, _steps(column, attribute)))
     return f"{code.name(made)}(row[{column.place}])"
 
@@ -227,7 +241,7 @@ def _maker(part: Part, steps: Sequence[Read]) -> Read:
         for step in steps:
             if value is not None:
                 value = step(value)
-        return part.build(value, None, [])
+        return part.build(value, None, Notes(None))
 
     return make
 

@@ -25,21 +25,35 @@ from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
 from domain.paging import Fields
 from domain.rows import Layout, Row
-from graph.marks import Attribute, Lookup
+from graph.marks import Attribute, Contextual, Lookup
 
 Read: TypeAlias = Callable[[Any], Any]
 
 At: TypeAlias = Callable[[int], Path | None]
 """Makes the path of an item of a list; None if nothing below is left open."""
 
-Build: TypeAlias = "Callable[[Any, Path | None, list[Open | Wanted]], Any]"
+Build: TypeAlias = "Callable[[Any, Path | None, Notes], Any]"
 """Makes an answer of a value at a path, and notes what is left open; without path if nothing below is."""
 
-BuildOfRows: TypeAlias = "Callable[[Sequence[Row], At, list[Open | Wanted]], list[Any]]"
+BuildOfRows: TypeAlias = "Callable[[Sequence[Row], At, Notes], list[Any]]"
 """Makes the answers of rows, as `Build` does for each."""
 
 OfRows: TypeAlias = "Callable[[Layout[Any], Read], BuildOfRows | None]"
 """Makes what builds answers of rows of a layout, None if they have to be shown as objects first, by that function."""
+
+
+class Notes(list["Open | Wanted"]):
+    """What is left open of answers.
+
+    Attributes:
+        context: Of the operation that they are for.
+    """
+
+    __slots__ = ("context",)
+
+    def __init__(self, context: object) -> None:
+        super().__init__()
+        self.context = context
 
 
 class UnexpectedError(Exception):
@@ -65,7 +79,7 @@ class Part:
     def optional(self) -> Part:
         """Return the same for a place that may be null."""
         build = self.build
-        return replace(self, build=lambda value, path, open_: None if value is None else build(value, path, open_))
+        return replace(self, build=lambda value, path, notes: None if value is None else build(value, path, notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +145,14 @@ class Member:
         part: What becomes of what is read.
         read: Reads it from the object.
         attribute: What of the object's record it is, if it is that.
+        contextual: What it makes of the record and the context, if it is that.
     """
 
     name: str
     part: Leaf | Part | Deferred
     read: Read = lambda source: source
     attribute: Attribute | None = None
+    contextual: Contextual | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,10 @@ from domain import events
 from domain.events import EventType
 from domain.model import RunStatus, StepStatus
 from domain.paging import Page, encode_event_cursor
-from graph.context import Info
 from graph.loaders import Loaders
 from graph.types.artifacts import Artifact
 from graph.types.connections import CURSOR, EDGES, NODES, Connection
-from graph.types.fields import attribute, computed, looked_up
+from graph.types.fields import attribute, computed, contextual, looked_up
 from graph.types.logs import LogLine, lines_of_run
 from graph.types.metrics import Metric
 from graph.types.node import RUN, TASK, Node
@@ -39,9 +38,9 @@ _PLAN: Final = "The plan as it was then, its steps included."
 _DECISION: Final = "What was decided, on which version, and by whom."
 
 
-def event_cursor(info: Info) -> str:
-    """Resolve the field that lets a client go on from an answer."""
-    return info.context.event_cursor
+def event_cursor() -> Any:
+    """Declare the field that lets a client go on from an answer."""
+    return contextual(EVENT_CURSOR, lambda _record, context: context.event_cursor, graphql_type=str)
 
 
 def _from_payload(description: str, read: Callable[[Any], object]) -> Any:

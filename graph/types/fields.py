@@ -13,7 +13,7 @@ from strawberry.types.field import StrawberryField
 from domain.paging import Fields, Page
 from graph.context import Context, Info
 from graph.loaders import Loader, Loaders
-from graph.marks import ATTRIBUTE, LISTED, LOOKUP, READ, Attribute, Listed, Lookup
+from graph.marks import ATTRIBUTE, CONTEXTUAL, LISTED, LOOKUP, READ, Attribute, Contextual, Listed, Lookup
 
 R = TypeVar("R")
 Read: TypeAlias = Callable[[Any], Any]
@@ -76,6 +76,30 @@ def computed(description: str, read: Callable[[Any], object]) -> Any:
         read: Gets the object.
     """
     return ReadField(description, {READ: read})
+
+
+def contextual(
+    description: str,
+    read: Callable[[Any, Context], object],
+    *fields: str,
+    graphql_type: Any,
+    marks: Mapping[str, object] = MappingProxyType({}),
+) -> Any:
+    """Declare a field that depends on the operation's context besides the object's record.
+
+    Args:
+        description: What the schema says about it.
+        read: Gets the record and the context.
+        fields: Those of the record's fields that it reads.
+        graphql_type: Of the field.
+        marks: More metadata.
+    """
+
+    def resolve(root: Any, info: Info) -> Any:
+        return read(root.record, info.context)
+
+    metadata = {CONTEXTUAL: Contextual(read, frozenset(fields)), **marks}
+    return strawberry.field(resolver=resolve, graphql_type=graphql_type, description=description, metadata=metadata)
 
 
 def nodes_of(description: str, show: Read) -> Any:

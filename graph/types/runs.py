@@ -13,7 +13,7 @@ from domain.lifecycle import allowed_actions
 from domain.model import LogLevel, RunAction, RunStatus
 from domain.paging import DEFAULT_LOG_PAGE, MAX_LOG_PAGE
 from domain.store import LogFilter
-from graph.context import Info
+from graph.context import Context, Info
 from graph.errors import ErrorCode, RequestError
 from graph.loaders import Loaders
 from graph.marks import OF_CALLER
@@ -31,8 +31,8 @@ from graph.types.connections import (
     given,
     page_request,
 )
-from graph.types.events import EVENT_CURSOR, EventConnection, Types, event_cursor
-from graph.types.fields import attribute, edges_of, looked_up, nodes_of
+from graph.types.events import EventConnection, Types, event_cursor
+from graph.types.fields import attribute, contextual, edges_of, looked_up, nodes_of
 from graph.types.filters import RunFilter, RunOrder, any_of, metric_filter, time_range
 from graph.types.logs import LogConnection
 from graph.types.metrics import MaxPoints, MetricConnection, MetricPoint, MetricSummary, Name, Names, Over
@@ -50,8 +50,8 @@ def _no_task() -> RequestError:
     return RequestError(ErrorCode.BUSY, "The run's task was deleted while it was being read; ask again.")
 
 
-def _allowed_actions(root: Run, info: Info) -> list[RunAction]:
-    return list(allowed_actions(root.record, info.context.services.clock.now()))
+def _allowed_actions(record: model.Run, context: Context) -> list[RunAction]:
+    return list(allowed_actions(record, context.services.clock.now()))
 
 
 async def _plans(root: Run, info: Info) -> list[Plan]:
@@ -154,10 +154,12 @@ class Run(Node, shows=model.Run):
     task: Node = looked_up("The task.", "task_id", Loaders.tasks, Node.of, graphql_type=TASK, missing=_no_task)
     task_id: strawberry.ID = attribute("The task's id.")
     status: RunStatus = attribute("Where it stands.")
-    allowed_actions: list[RunAction] = strawberry.field(
-        resolver=_allowed_actions,
-        description="What the caller may do now, so that clients need no state machine.",
-        metadata=OF_CALLER,
+    allowed_actions: list[RunAction] = contextual(
+        "What the caller may do now, so that clients need no state machine.",
+        _allowed_actions,
+        *("status", "deadline", "revisions", "settings"),
+        graphql_type=list[RunAction],
+        marks=OF_CALLER,
     )
     labels: list[str] = attribute("For finding it again.")
     config: JSON = attribute("The task's config when the run was created, with the run's own on top.")
@@ -208,7 +210,7 @@ class Run(Node, shows=model.Run):
     artifacts: list[Artifact] = strawberry.field(resolver=_artifacts, description="Files of the run, oldest first.")
     usage: Usage = attribute("What its team spent so far.", show=Usage.from_domain)
     events: EventConnection = strawberry.field(resolver=_events, description="The run's events, oldest first.")
-    event_cursor: str = strawberry.field(resolver=event_cursor, description=EVENT_CURSOR)
+    event_cursor: str = event_cursor()
 
     @classmethod
     def from_domain(cls, record: model.Run) -> Self:

@@ -25,7 +25,7 @@ from graph.types.connections import (
     given,
     page_request,
 )
-from graph.types.events import EVENT_CURSOR, EventConnection, Types, event_cursor
+from graph.types.events import EventConnection, Types, event_cursor
 from graph.types.fields import attribute, edges_of, looked_up, nodes_of
 from graph.types.filters import TaskFilter, TaskOrder, any_of, run_filter, run_order, time_range
 from graph.types.metrics import MaxPoints, MetricPoint, MetricSummary, Name, Names, Over
@@ -147,7 +147,7 @@ class Task(Node, shows=model.Task):
     events: EventConnection = strawberry.field(
         resolver=_events, description="The events of the task and all its runs, oldest first."
     )
-    event_cursor: str = strawberry.field(resolver=event_cursor, description=EVENT_CURSOR)
+    event_cursor: str = event_cursor()
 
     @classmethod
     def from_domain(cls, record: model.Task) -> Self:

@@ -12,7 +12,6 @@ import pytest_asyncio
 from graph.execution import documents
 from graph.execution.compiled import CompilingExecutor
 from graph.transport.server import SocketProtocol
-from storage.driver import PipelinedConnection
 from tests.e2e.client import Api
 from tests.e2e.server import Served, serving
 from tests.e2e.test_fanout import Room, Sink, log_of, reached
@@ -102,17 +101,6 @@ async def test_selections_are_compiled_once_for_a_text(api: Api, calls: Calls) -
     for first in (1, 2, 3, 100):
         await api.ask(text, first=first)
     assert calls.number == compiled
-
-
-async def test_a_page_with_what_its_rows_name_is_one_statement(api: Api, calls: Calls) -> None:
-    await api.ask(LIST, first=3)
-    calls.of(PipelinedConnection, "_fetch")
-    for asked in range(1, 4):
-        await api.ask(LIST, first=3)
-        assert calls.number == asked
-    names = "{ tasks { nodes { name latestRun { number status retryOf { id } } } } }"
-    await api.ask(names)
-    assert calls.number == 5  # the retried runs are a level below
 
 
 @pytest.mark.parametrize("groups", [1, 4])

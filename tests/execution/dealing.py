@@ -41,7 +41,10 @@ _FILLED_IN: Final = frozenset(
 
 
 _LOOKED_UP: Final = frozenset(
-    ("name", "text", "maybeNumber", "color", "thing", "things", "maybeThings", "found", "foundSurely", "foundNamed")
+    (
+        *("name", "text", "maybeNumber", "color", "thing", "things", "maybeThings", "told", "toldThings"),
+        *("found", "foundSurely", "foundNamed"),
+    )
 )
 _SCALARS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "JSON": st.just(nodes.Null),

@@ -19,7 +19,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from graph.errors import ErrorCode, RequestError
 from graph.loaders import Loader
-from graph.types.fields import computed, looked_up
+from graph.types.fields import computed, contextual, looked_up
 
 T = TypeVar("T")
 
@@ -266,6 +266,12 @@ class Thing(Named, Given):
     read: str = computed("Read by a function.", lambda root: root.given("read"))
     read_thing: Annotated[Thing, strawberry.lazy("tests.execution.odd")] = computed(
         "Likewise.", lambda root: root.given("read_thing")
+    )
+    told: str = contextual("Made of the context.", lambda record, _: record.given("told"), graphql_type=str)
+    told_things: list[Thing | None] = contextual(
+        "Likewise.",
+        lambda record, _: record.given("told_things"),
+        graphql_type=list[THING | None],  # type: ignore[valid-type]
     )
     resolved_number: int = by_resolver("resolved_number", int)
     resolved_thing: Thing = by_resolver("resolved_thing", THING)

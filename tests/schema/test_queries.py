@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -38,7 +39,7 @@ from domain.paging import (
 from domain.rows import Rows, layout_of
 from domain.store import LogFilter, MetricFilter, RunFilter, TaskFilter
 from tests.schema.examples import TASK
-from tests.schema.support import LOG_ID, Api
+from tests.schema.support import LOG_ID, NOW, Api
 from tests.unit.lives import ARTIFACT, METRIC, NOON, at, blank
 
 AWAITING = at(RunStatus.AWAITING_APPROVAL)
@@ -492,3 +493,21 @@ async def test_fields_that_did_not_come_along_are_looked_up(api: Api) -> None:
 
     assert shown["runs"]["nodes"] == [{"task": {"id": "task_1", "version": TASK.version}}]
     assert api.script.names == ["runs.page", "tasks.many"]
+
+
+async def test_what_depends_on_the_context_is_made_of_the_rows_of_a_page(api: Api) -> None:
+    fields = ("status", "deadline", "revisions", "settings")
+    layout = layout_of(Run, fields, (RunStatus, None, None, None))
+    late, open_ = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
+    waiting = [("AWAITING_APPROVAL", deadline, 0, RunSettings()) for deadline in (late, open_)]
+    api.on(runs__page=lambda *_: Page(items=Rows(layout, [*waiting, ("FAILED", None, 0, None)])))
+
+    shown = await api.data("{ runs { nodes { allowedActions eventCursor __typename } } }")
+
+    cursor = encode_event_cursor(LOG_ID, 41)
+    assert shown["runs"]["nodes"] == [
+        {"allowedActions": actions, "eventCursor": cursor, "__typename": "Run"}
+        for actions in (["CANCEL"], ["APPROVE", "REJECT", "REQUEST_CHANGES", "CANCEL"], ["RETRY", "DELETE"])
+    ]
+    ((_, (request, *_), _),) = api.script.calls
+    assert request.fields == set(fields)

@@ -239,6 +239,8 @@ def test_the_check_for_whole_tables_finds_one() -> None:
 
 Count = Callable[[ReadTx, list[str], PageRequest], Awaitable[Any]]
 COUNTED: dict[str, Count] = {
+    "all runs": lambda tx, _, request: tx.runs.page(request, RunFilter(), RunOrder()),
+    "all tasks": lambda tx, _, request: tx.tasks.page(request, TaskFilter(), TaskOrder()),
     "runs": lambda tx, ids, request: tx.runs.pages_of_tasks(ids, request, RunFilter(), RunOrder()),
     "runs by duration": lambda tx, ids, request: tx.runs.pages_of_tasks(
         ids, request, RunFilter(), RunOrder(RunOrderField.DURATION)
@@ -256,7 +258,7 @@ COUNTED: dict[str, Count] = {
 
 
 @pytest.mark.parametrize("read", COUNTED.values(), ids=COUNTED)
-async def test_what_is_below_many_parents_takes_one_statement(tmp_path: Path, read: Count) -> None:
+async def test_what_a_list_shows_or_is_below_many_parents_takes_one_statement(tmp_path: Path, read: Count) -> None:
     parents = [f"parent_{number}" for number in range(100)]
     async with opened(tmp_path / "mgx.db") as store, store.read(ANONYMOUS) as tx:
         with recorded() as statements:
