@@ -39,7 +39,7 @@ class Layout(Generic[T]):
         related: How the same rows keep other records, by the field that holds their id. Where there is none, the column
             of its own id is null.
         record: Makes the record of a row. It is one of its class to everybody: equal to one with the same values, and
-            `dataclasses.replace` makes an ordinary one of it.
+            `dataclasses.replace` makes an ordinary one of it. Its class has the layout as `layout`, and it its `row`.
     """
 
     columns: Mapping[str, Column]
@@ -158,7 +158,8 @@ def layout_of(
         put(made, row)
         return made
 
-    return Layout(columns, dict(related), record)
+    layout = cls.layout = Layout(columns, dict(related), record)
+    return layout
 
 
 def _column(make: type[Any], name: str, column: Column | None) -> Read:

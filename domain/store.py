@@ -31,7 +31,7 @@ from domain.model import (
     Task,
     TaskStatus,
 )
-from domain.paging import Fields, Page, PageRequest, RunOrder, TaskOrder, TimeRange
+from domain.paging import Fields, Page, PageRequest, Related, RunOrder, TaskOrder, TimeRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class RunCensus:
 class TaskReads(Protocol):
     """Tasks, read."""
 
-    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Task]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None, related: Related = ()) -> Mapping[str, Task]:
         """Return the tasks with these ids."""
         ...
 
@@ -145,7 +145,7 @@ class TaskReads(Protocol):
 class RunReads(Protocol):
     """Runs with their plans and decisions, read."""
 
-    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Run]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None, related: Related = ()) -> Mapping[str, Run]:
         """Return the runs with these ids."""
         ...
 
@@ -202,7 +202,7 @@ class RunReads(Protocol):
 class MetricReads(Protocol):
     """Samples, read. Lists are in order of time, oldest first."""
 
-    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Metric]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None, related: Related = ()) -> Mapping[str, Metric]:
         """Return the samples with these ids."""
         ...
 

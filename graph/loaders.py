@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from domain.events import Event, EventType
 from domain.model import Artifact, Decision, LogLine, Metric, MetricPoint, MetricSummary, Plan, Principal, Run, Task
-from domain.paging import Fields, Page, PageRequest, RunOrder, TimeRange
+from domain.paging import Fields, Page, PageRequest, Related, RunOrder, TimeRange
 from domain.store import LogFilter, MetricFilter, ReadTx, RunFilter, Store
 from graph.domain_errors import translated
 
@@ -90,17 +90,17 @@ class Loaders:
 
     # Things by id
 
-    def tasks(self, fields: Fields = None) -> Loader[Task]:
+    def tasks(self, fields: Fields = None, related: Related = ()) -> Loader[Task]:
         """Find tasks."""
-        return self._records("task", fields, lambda tx, ids: tx.tasks.many(ids, fields))
+        return self._records("task", fields, related, lambda tx, ids: tx.tasks.many(ids, fields, related))
 
-    def all_runs(self, fields: Fields = None) -> Loader[Run]:
+    def all_runs(self, fields: Fields = None, related: Related = ()) -> Loader[Run]:
         """Find runs."""
-        return self._records("run", fields, lambda tx, ids: tx.runs.many(ids, fields))
+        return self._records("run", fields, related, lambda tx, ids: tx.runs.many(ids, fields, related))
 
-    def all_metrics(self, fields: Fields = None) -> Loader[Metric]:
+    def all_metrics(self, fields: Fields = None, related: Related = ()) -> Loader[Metric]:
         """Find samples."""
-        return self._records("metric", fields, lambda tx, ids: tx.metrics.many(ids, fields))
+        return self._records("metric", fields, related, lambda tx, ids: tx.metrics.many(ids, fields, related))
 
     def all_artifacts(self) -> Loader[Artifact]:
         """Find artifacts."""
@@ -178,10 +178,10 @@ class Loaders:
     def _load(self, name: Hashable, key: str, fetch: Fetch[Any], default: object = None) -> Awaitable[Any]:
         return self._loader(name, fetch).one(key, default)
 
-    def _records(self, name: str, fields: Fields, fetch: Fetch[T]) -> Loader[T]:
+    def _records(self, name: str, fields: Fields, related: Related, fetch: Fetch[T]) -> Loader[T]:
         """Return what finds records; where whole ones are being read, those will do."""
-        whole = self._loaders.get((name, None))
-        return self._loader((name, fields), fetch) if whole is None else whole
+        whole = self._loaders.get((name, None, ()))
+        return self._loader((name, fields, related), fetch) if whole is None else whole
 
     def _loader(self, name: Hashable, fetch: Fetch[T]) -> Loader[T]:
         loader = self._loaders.get(name)

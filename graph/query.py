@@ -12,6 +12,7 @@ from domain.errors import InvalidArgumentError
 from domain.ids import Kind, kind_of
 from graph.context import Info
 from graph.domain_errors import translated
+from graph.selection import look_ahead
 from graph.types import metrics as metric_types
 from graph.types import runs as run_types
 from graph.types import tasks as task_types
@@ -64,19 +65,22 @@ async def nodes(
 
 async def task(info: Info, id_: Id) -> Task | None:
     """Find a task."""
-    record = await info.context.loaders.tasks().one(id_)
+    seen = look_ahead(info)
+    record = await info.context.loaders.tasks(seen.fields, seen.related).one(id_)
     return Task.from_domain(record) if record else None
 
 
 async def run(info: Info, id_: Id) -> Run | None:
     """Find a run."""
-    record = await info.context.loaders.all_runs().one(id_)
+    seen = look_ahead(info)
+    record = await info.context.loaders.all_runs(seen.fields, seen.related).one(id_)
     return Run.from_domain(record) if record else None
 
 
 async def metric(info: Info, id_: Id) -> Metric | None:
     """Find a sample."""
-    record = await info.context.loaders.all_metrics().one(id_)
+    seen = look_ahead(info)
+    record = await info.context.loaders.all_metrics(seen.fields, seen.related).one(id_)
     return Metric.from_domain(record) if record else None
 
 

@@ -1,4 +1,4 @@
-"""Look-ahead: what a client selects of a page, so that nothing else is counted or read."""
+"""Look-ahead: what a client selects of a page or a record, so that nothing else is counted or read."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _TYPENAME: Final = "__typename"
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """What is selected below a connection.
+    """What is selected below a field that shows a page of records, or one of them.
 
     Attributes:
         count: Whether `totalCount` is.
-        fields: What is read of the records of its nodes.
-        related: Records of which plain fields are selected below the nodes' own, by the field that holds their id.
+        fields: What is read of the records.
+        related: Records of which plain fields are selected below the records' own, by the field that holds their id.
     """
 
     count: bool
@@ -56,7 +56,7 @@ class RememberingInfo(Info[Any, Any]):
 
 
 def look_ahead(info: Info[Any, Any]) -> Selected:
-    """Tell what is selected below the connection that is being resolved, fragments included.
+    """Tell what is selected below the connection or the object that is being resolved, fragments included.
 
     `@skip` and `@include` are not looked at: what they leave out counts as selected.
     """
@@ -67,12 +67,16 @@ def look_ahead(info: Info[Any, Any]) -> Selected:
 
 
 def _look_below(raw: GraphQLResolveInfo[Any]) -> Selected:
-    look = _Look(raw.fragments)
-    for node in raw.field_nodes:
-        look.at_connection(node)
-    connection = get_named_type(raw.return_type)
-    assert isinstance(connection, GraphQLObjectType)
-    item = _item_type(connection)
+    look, shown = _Look(raw.fragments), get_named_type(raw.return_type)
+    assert isinstance(shown, GraphQLObjectType)
+    item: GraphQLObjectType | None = shown
+    if "nodes" in shown.fields:
+        item = _item_type(shown)
+        for node in raw.field_nodes:
+            look.at_connection(node)
+    else:
+        for node in raw.field_nodes:
+            look.at_node(node)
     if item is None:
         return Selected(look.count, None, ())
     reads = _attributes(item) | _of_context(item) | {name: {it.key} for name, it in _lookups(item).items()}
@@ -93,15 +97,15 @@ class _Look:
                 case "totalCount":
                     self.count = True
                 case "nodes":
-                    self._at_node(field)
+                    self.at_node(field)
                 case "edges":
                     for below in self._fields_below(field):
                         if below.name.value == "node":
-                            self._at_node(below)
+                            self.at_node(below)
                 case _:
                     pass
 
-    def _at_node(self, node: FieldNode) -> None:
+    def at_node(self, node: FieldNode) -> None:
         for field in self._fields_below(node):
             names = self.below.setdefault(field.name.value, set())
             names.update(below.name.value for below in self._fields_below(field))

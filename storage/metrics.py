@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from domain.model import Metric, MetricPoint, MetricSummary
-from domain.paging import Fields, Page, PageRequest, TimeRange
+from domain.paging import Fields, Page, PageRequest, Related, TimeRange
 from domain.store import MetricFilter
 from storage import statistics
 from storage.filters import Where
@@ -38,9 +38,9 @@ class SqlMetricReads:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Metric]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None, related: Related = ()) -> Mapping[str, Metric]:
         """Return the samples with these ids."""
-        return await by_id(self._session, METRIC, ids, fields)
+        return await by_id(self._session, METRIC, ids, fields, related)
 
     async def page(self, request: PageRequest, filter_: MetricFilter, /) -> Page[Metric]:
         """Return a page of all samples."""

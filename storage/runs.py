@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from domain.model import Artifact, Decision, LogLine, Plan, Run, RunStatus
-from domain.paging import Direction, Fields, Page, PageRequest, RunOrder, RunOrderField
+from domain.paging import Direction, Fields, Page, PageRequest, Related, RunOrder, RunOrderField
 from domain.store import LogFilter, RunCensus, RunFilter
 from storage import artifacts, census, history, plans
 from storage.filters import Where, at_least, differs, equals
@@ -36,9 +36,9 @@ class SqlRunReads:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Run]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None, related: Related = ()) -> Mapping[str, Run]:
         """Return the runs with these ids."""
-        return await by_id(self._session, RUN, ids, fields)
+        return await by_id(self._session, RUN, ids, fields, related)
 
     async def page(self, request: PageRequest, filter_: RunFilter, order: RunOrder, /) -> Page[Run]:
         """Return a page of all runs."""

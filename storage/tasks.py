@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from domain.model import Task
-from domain.paging import Direction, Fields, Page, PageRequest, TaskOrder, TaskOrderField
+from domain.paging import Direction, Fields, Page, PageRequest, Related, TaskOrder, TaskOrderField
 from domain.store import TaskFilter
 from storage import arrivals
 from storage.artifacts import drop_content_of_task
@@ -70,9 +70,9 @@ class SqlTaskReads:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def many(self, ids: Collection[str], /, fields: Fields = None) -> Mapping[str, Task]:
+    async def many(self, ids: Collection[str], /, fields: Fields = None, related: Related = ()) -> Mapping[str, Task]:
         """Return the tasks with these ids."""
-        return await by_id(self._session, TASK, ids, fields)
+        return await by_id(self._session, TASK, ids, fields, related)
 
     async def page(self, request: PageRequest, filter_: TaskFilter, order: TaskOrder, /) -> Page[Task]:
         """Return a page of all tasks."""

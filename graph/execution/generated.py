@@ -74,16 +74,31 @@ def build_of_objects(type_: GraphQLObjectType, origin: type, members: Sequence[M
                 entry = "None"
                 noted.append(_note(code, field))
         entries.append(f"{member.name!r}: {entry}")
+    along = _of_row(code, type_, members)
     lines = [
         "def build(source, path, notes):",
         f"    if {' or '.join(refusals)}:",
         "        raise UnexpectedError",
         *(["    record = source.record"] if code.uses_record else []),
+        *along,
         f"    answer = {{{', '.join(entries)}}}",
         *(f"    notes.append({note})" for note in noted),
         "    return answer",
     ]
     return cast("Build", code.function(lines, f"objects of {type_.name}"))
+
+
+def _of_row(code: _Code, type_: GraphQLObjectType, members: Sequence[Member]) -> list[str]:
+    """Return lines that make the answer of the row which keeps the record, if related ones came along in it."""
+    of_rows = build_of_rows(type_, members)
+    if of_rows is None or not any(isinstance(each.part, Deferred) for each in members):
+        return []
+    code.uses_record = True
+    return [
+        "    if (layout := getattr(record, 'layout', None)) is not None and layout.related:",
+        f"        if (of_row := {code.name(of_rows)}(layout, type(source).from_domain)) is not None:",
+        "            return of_row([record.row], lambda _: path, notes)[0]",
+    ]
 
 
 def _read(code: _Code, member: Member) -> str:

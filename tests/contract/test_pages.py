@@ -8,13 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.fold import RunState
-from domain.model import Principal, RunStatus
-from domain.paging import Page, PageRequest, Related, RunOrder
+from domain.paging import Page, PageRequest, Related
 from domain.rows import Rows
-from domain.store import RunFilter
 from tests.contract.lists import KEYS, LISTS, MERGED, Filled, Make
-from tests.contract.world import World, run
+from tests.contract.world import World
 
 every_list = pytest.mark.parametrize("make", (LISTS | MERGED).values(), ids=LISTS | MERGED)
 RELATED: Final[Related] = (
@@ -151,41 +148,3 @@ async def test_what_comes_along_with_a_page_changes_nothing_of_it(
         for key, layout in page.items.layout.related.items():
             named = [layout.record(row).id for row in page.items.rows]
             assert named == [getattr(item, key) for item in page.items]
-
-
-async def test_what_comes_along_is_each_rows_own_or_null(shared_world: World) -> None:
-    tasks = [await shared_world.add_task(tenant="along", name=f"Task {n}", labels=(f"{n}",)) for n in range(2)]
-    first = run(tasks[0], 1, status=RunStatus.FAILED)
-    again = run(tasks[1], 1, retry_of=first.id)
-    orphan = run(tasks[0], 2, retry_of="run_that_is_gone")
-    for each in (first, again, orphan):
-        async with shared_world.store.write(Principal(tenant="along")) as tx:
-            await tx.runs.insert(RunState(run=each))
-
-    async with shared_world.store.read(Principal(tenant="along")) as view:
-        page = await view.runs.page(PageRequest(related=RELATED), RunFilter(), RunOrder())
-
-    assert isinstance(page.items, Rows)
-    assert set(page.items.layout.related) == {"task_id", "retry_of"}
-    retried, of = (page.items.layout.related[key] for key in ("retry_of", "task_id"))
-    found = {item.id: row for item, row in zip(page.items, page.items.rows, strict=True)}
-    assert {id_: of.record(row).name for id_, row in found.items()} == {
-        first.id: "Task 0",
-        again.id: "Task 1",
-        orphan.id: "Task 0",
-    }
-    assert of.record(found[again.id]).labels == ("1",)
-    assert [retried.record(found[each.id]).id for each in (first, again, orphan)] == [None, first.id, None]
-    assert retried.record(found[again.id]).status is RunStatus.FAILED
-
-
-async def test_documents_of_others_do_not_come_along(shared_world: World) -> None:
-    task = await shared_world.add_task(tenant="documents", config={"a": 1})
-    await shared_world.add_run(task)
-
-    async with shared_world.store.read(Principal(tenant="documents")) as view:
-        request = PageRequest(related=(("task_id", frozenset({"name", "config"})),))
-        page = await view.runs.page(request, RunFilter(), RunOrder())
-
-    assert isinstance(page.items, Rows)
-    assert not page.items.layout.related

@@ -485,6 +485,29 @@ async def test_what_neither_came_along_nor_is_found_is_an_error_where_it_must_be
     assert await api.code(NAMED) == "BUSY"
 
 
+async def test_one_record_comes_with_what_it_names_as_well(api: Api) -> None:
+    layout = layout_of(Run, ("number", "task_id", "retry_of"), (None, None, None), 0, (("task_id", OF_TASK),))
+    record = layout.record((1, "task_1", None, "task_1", "Sales"))
+    api.on(runs__many=lambda *_: {"run_1": record})
+
+    shown = await api.data('{ run(id: "run_1") { number task { id name } } }')
+
+    assert shown["run"] == {"number": 1, "task": {"id": "task_1", "name": "Sales"}}
+    wanted = (("task_id", frozenset({"id", "name"})),)
+    assert api.script.calls == [("runs.many", (["run_1"], frozenset({"number", "task_id"}), wanted), {})]
+
+
+async def test_what_one_record_names_is_looked_up_where_it_did_not_come_along(api: Api) -> None:
+    layout = layout_of(Run, ("number", "task_id"), (None, None), 0, (("task_id", OF_TASK),))
+    record = layout.record((1, "task_1", None, None, None))
+    finds(api, tasks=(TASK,))
+    api.on(runs__many=lambda *_: {"run_1": record})
+
+    shown = await api.data('{ run(id: "run_1") { number task { id version } again: task { name } } }')
+
+    assert shown["run"] == {"number": 1, "task": {"id": "task_1", "version": 1}, "again": {"name": "Sales"}}
+
+
 async def test_fields_that_did_not_come_along_are_looked_up(api: Api) -> None:
     come_along(api, (1, "task_1", None, "task_1", "Sales", None, None))
     finds(api, tasks=(TASK,))
