@@ -64,11 +64,12 @@ class Compiler:
 
     def _object(self, type_: GraphQLObjectType, origin: type, group: GroupedFieldSet) -> Part:
         members = [self._member(type_, name, details) for name, details in group.items()]
+        of_rows = build_of_rows(type_, members)
         return Part(
-            build_of_objects(type_, origin, members),
+            build_of_objects(type_, origin, members, of_rows),
             is_open=any(_is_open(each.part) for each in members),
             fields=_fields(members),
-            of_rows=build_of_rows(type_, members),
+            of_rows=of_rows,
         )
 
     def _member(self, type_: GraphQLObjectType, name: str, details: FieldDetailsList) -> Member:

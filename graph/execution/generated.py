@@ -1,6 +1,6 @@
 """Python that makes the answer of an object, or of many rows, in one expression: text that is compiled once.
 
-For `{ id status createdAt task { id } }` of rows it reads like this:
+For `{ id status startedAt task { id } plan { version } }` of rows, each with its task, it reads like this:
 
     def build(rows, at, notes):
         answers = []
@@ -8,10 +8,11 @@ For `{ id status createdAt task { id } }` of rows it reads like this:
             answers.append({
                 'id': (v if type(v := row[0]) is str else a(v)),
                 'status': b[row[1]],
-                'createdAt': (None if (v := row[2]) is None else c(v)),
-                'task': None,
+                'startedAt': (None if (v := row[2]) is None else c(v)),
+                'task': (d() if row[3] is None else {'id': (v if type(v := row[3]) is str else e(v))}),
+                'plan': None,
             })
-        notes.append(Wanted(answers, [row[3] for row in rows], d, lambda n: e(f(rows[n])), at))
+        notes.append(Wanted(answers, [row[0] for row in rows], f, lambda n: g(h(rows[n])), at))
         return answers
 
 Nothing of a client's gets into it but the names in the answer, which GraphQL's grammar keeps to letters, digits and
@@ -54,8 +55,17 @@ _LAYOUTS: Final = 16
 """Of rows that one selection is made of; as many as there are ways to read its records."""
 
 
-def build_of_objects(type_: GraphQLObjectType, origin: type, members: Sequence[Member]) -> Build:
-    """Return what makes the answer of an object of a type; any but those of its own class are unexpected."""
+def build_of_objects(
+    type_: GraphQLObjectType, origin: type, members: Sequence[Member], of_rows: OfRows | None
+) -> Build:
+    """Return what makes the answer of an object of a type; any but those of its own class are unexpected.
+
+    Args:
+        type_: The type.
+        origin: The class of its objects.
+        members: What is selected of them.
+        of_rows: How the same is made of rows that keep their records, see `build_of_rows`.
+    """
     code = _Code()
     refusals = [f"type(source) is not {code.name(origin)}"]
     if type_.is_type_of is not None:
@@ -74,13 +84,12 @@ def build_of_objects(type_: GraphQLObjectType, origin: type, members: Sequence[M
                 entry = "None"
                 noted.append(_note(code, field))
         entries.append(f"{member.name!r}: {entry}")
-    along = _of_row(code, type_, members)
     lines = [
         "def build(source, path, notes):",
         f"    if {' or '.join(refusals)}:",
         "        raise UnexpectedError",
         *(["    record = source.record"] if code.uses_record else []),
-        *along,
+        *(_of_row(code, of_rows) if noted and of_rows is not None else []),
         f"    answer = {{{', '.join(entries)}}}",
         *(f"    notes.append({note})" for note in noted),
         "    return answer",
@@ -88,12 +97,8 @@ def build_of_objects(type_: GraphQLObjectType, origin: type, members: Sequence[M
     return cast("Build", code.function(lines, f"objects of {type_.name}"))
 
 
-def _of_row(code: _Code, type_: GraphQLObjectType, members: Sequence[Member]) -> list[str]:
-    """Return lines that make the answer of the row which keeps the record, if related ones came along in it."""
-    of_rows = build_of_rows(type_, members)
-    if of_rows is None or not any(isinstance(each.part, Deferred) for each in members):
-        return []
-    code.uses_record = True
+def _of_row(code: _Code, of_rows: OfRows) -> list[str]:
+    """Return lines that make the answer of the row which keeps `record`, if related ones came along in it."""
     return [
         "    if (layout := getattr(record, 'layout', None)) is not None and layout.related:",
         f"        if (of_row := {code.name(of_rows)}(layout, type(source).from_domain)) is not None:",
