@@ -1,4 +1,4 @@
-"""Records that come along with the rows of a page, by the same statement: a run's task, a task's latest run."""
+"""Records that come along with others by the same statement: a run's task, a task's latest run."""
 
 from __future__ import annotations
 

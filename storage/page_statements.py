@@ -47,7 +47,7 @@ _ROWS: Final = bindparam("rows", type_=Integer())
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """What makes two pages come from the same statement; there is one for all of them, which `outline` returns.
+    """What makes two pages come from the same statement; there is one for all of them, which `outline_of` returns.
 
     Attributes:
         fields: Those of the record that are asked for.
