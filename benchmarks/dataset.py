@@ -151,9 +151,11 @@ def _label(connection: sqlite3.Connection, runs: int) -> None:
     """Have the labels of all runs for searches, in the order in which the table keeps them."""
     shards = [(f"shard-{n}", n or 8, 8) for n in range(8)]
     for label, first, step in [("nightly", 1, 1), (RARE, runs // _SPECIAL, runs // _SPECIAL), *shards]:
+        number = f"({first} + n * {step})"
         connection.execute(
-            f"{_numbers(0, (runs - first) // step)} INSERT INTO run_labels (tenant, label, run_id) "
-            f"SELECT tenant, ?, printf('run_%026d', {first} + n * {step}) FROM series CROSS JOIN sample_runs",
+            f"{_numbers(0, (runs - first) // step)} INSERT INTO run_labels (tenant, label, created_at, run_id) "
+            f"SELECT tenant, ?, created_at - ({runs} - {number}) * {_STEP}, printf('run_%026d', {number}) "
+            "FROM series CROSS JOIN sample_runs",
             [label],
         )
 

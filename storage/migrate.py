@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.errors import StorageError
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest revision, which a database of this version has; a test holds it to the migrations."""
 
 

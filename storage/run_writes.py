@@ -113,7 +113,7 @@ class SqlRunWrites:
         """Add a run, with the plan that it carries over if it does."""
         run = state.run
         await self._session.execute(_INSERT, RUN.values(run))
-        await self._add_labels(run.id, run.tenant, run.labels)
+        await self._add_labels(run, run.labels)
         if state.plan is not None:
             await plans.insert_plan(self._session, run, state.plan)
 
@@ -132,7 +132,7 @@ class SqlRunWrites:
             return
         await self._session.execute(_SET_LABELS, {"of_run": run_id, "labels": labels})
         await self._session.execute(_DELETE_LABELS, {"of_run": run_id})
-        await self._add_labels(run_id, RUN.read(row).tenant, labels)
+        await self._add_labels(RUN.read(row), labels)
 
     async def delete(self, run_id: str, /) -> None:
         """Remove a run with its plans, logs, metrics, artifacts and events."""
@@ -205,7 +205,8 @@ class SqlRunWrites:
         known = None if run.id in self._saved else self._states.find(run)
         return known or await plans.state_of(self._session, run)
 
-    async def _add_labels(self, run_id: str, tenant: str, labels: tuple[str, ...]) -> None:
-        rows = [{"tenant": tenant, "label": label, "run_id": run_id} for label in dict.fromkeys(labels)]
+    async def _add_labels(self, run: Run, labels: tuple[str, ...]) -> None:
+        of = {"tenant": run.tenant, "created_at": run.created_at, "run_id": run.id}
+        rows = [of | {"label": label} for label in dict.fromkeys(labels)]
         if rows:
             await self._session.execute(_INSERT_LABEL, rows)

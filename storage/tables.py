@@ -122,12 +122,15 @@ task_labels: Final = Table(
     metadata,
     Column("tenant", Text),
     Column("label", Text),
+    Column("created_at", UtcDateTime),
     Column("task_id", Ordered, ForeignKey("tasks.id", ondelete="CASCADE")),
-    PrimaryKeyConstraint("tenant", "label", "task_id"),
+    PrimaryKeyConstraint("tenant", "label", "created_at", "task_id"),
     Index(None, "task_id"),
     sqlite_with_rowid=False,
 )
-"""Labels to search by. A row a label, since both databases find a rare one by index; `tasks.labels` keeps the order."""
+"""Labels to search by. A row a label, since both databases find a rare one by index; `tasks.labels` keeps the order.
+
+`created_at` is the task's own, so that the tasks of a label are read newest first by the key, however many they are."""
 
 runs: Final = Table(
     "runs",
@@ -203,8 +206,9 @@ run_labels: Final = Table(
     metadata,
     Column("tenant", Text),
     Column("label", Text),
+    Column("created_at", UtcDateTime),
     Column("run_id", Ordered, ForeignKey("runs.id", ondelete="CASCADE")),
-    PrimaryKeyConstraint("tenant", "label", "run_id"),
+    PrimaryKeyConstraint("tenant", "label", "created_at", "run_id"),
     Index(None, "run_id"),
     sqlite_with_rowid=False,
 )

@@ -138,7 +138,8 @@ class SqlTaskWrites:
         self._locked.pop(task_id, None)
 
     async def _add_labels(self, task: Task) -> None:
-        rows = [{"tenant": task.tenant, "label": label, "task_id": task.id} for label in dict.fromkeys(task.labels)]
+        of = {"tenant": task.tenant, "created_at": task.created_at, "task_id": task.id}
+        rows = [of | {"label": label} for label in dict.fromkeys(task.labels)]
         if rows:
             await self._session.execute(_INSERT_LABEL, rows)
 

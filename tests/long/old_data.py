@@ -14,7 +14,20 @@ from typing import Any, Final, TypeAlias
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, inspect, select, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    TableClause,
+    column,
+    create_engine,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.pool import NullPool
 
 from storage.tables import metadata
@@ -68,24 +81,26 @@ def multiply(path: Path, events: int) -> int:
     return int(times)
 
 
-def fill(path: Path, url: str) -> None:
-    """Make the schema of the previous revision in an empty database, and copy another one's data there.
+def fill(path: Path, url: str, *, at: str | None = None) -> None:
+    """Make the schema of an earlier revision in an empty database, and copy another one's data there.
 
     Args:
         path: A database of SQLite, of the newest revision.
         url: Where to.
+        at: The revision; the one before the newest if None.
     """
     source, target = engine_of(f"sqlite:///{path}"), engine_of(url)
     with source.connect() as reading, target.begin() as writing:
         config = _config()
         config.attributes["connection"] = writing
-        command.upgrade(config, previous_revision())
+        command.upgrade(config, at or previous_revision())
         for table in _tables(writing):
             columns = _columns(writing, table)
-            writing.execute(delete(table))
+            old = TableClause(table.name, *(column(each.name, each.type) for each in columns))
+            writing.execute(delete(old))
             rows = iter(reading.execute(select(*columns)).mappings())
             while batch := list(islice(rows, _BATCH)):
-                writing.execute(table.insert(), [dict(row) for row in batch])
+                writing.execute(insert(old), [dict(row) for row in batch])
         if target.dialect.name == "postgresql":
             writing.execute(text("SELECT setval('events_pos_seq', (SELECT max(pos) FROM events))"))
 
@@ -115,11 +130,11 @@ def digests(url: str, of: Shape) -> Mapping[str, str]:
 def _copy(row: Sequence[Any], number: int, place: int | None, offset: int) -> list[Any]:
     """Return a row with other ids, and with another place if it has one."""
     copy = list(row)
-    for column, value in enumerate(row):
+    for index, value in enumerate(row):
         if isinstance(value, str):
-            copy[column] = _ID.sub(lambda found: _numbered(found, number), value)
-        elif column == place:
-            copy[column] = value + offset
+            copy[index] = _ID.sub(lambda found: _numbered(found, number), value)
+        elif index == place:
+            copy[index] = value + offset
     return copy
 
 
@@ -142,7 +157,8 @@ def _columns(connection: Connection, table: Table) -> list[Any]:
 
 def _digest(connection: Connection, table: Table, columns: Sequence[str]) -> str:
     digest = sha256()
-    rows = select(*(table.c[name] for name in columns)).order_by(*table.primary_key.columns)
+    key = [column for column in table.primary_key.columns if column.name in columns]
+    rows = select(*(table.c[name] for name in columns)).order_by(*key)
     for row in connection.execute(rows):
         digest.update(repr(tuple(row)).encode())
     return digest.hexdigest()

@@ -89,7 +89,7 @@ async def violate(tx: WriteTx) -> None:
     """Break a rule that is looked at in the commit."""
     assert isinstance(tx, SqlWriteTx)
     await tx.execute(text("PRAGMA defer_foreign_keys = ON"), {})
-    await tx.execute(text("INSERT INTO run_labels (tenant, label, run_id) VALUES ('default', 'x', 'none')"), {})
+    await tx.execute(text("INSERT INTO run_labels VALUES ('default', 'x', 0, 'none')"), {})
 
 
 async def refuse(_: WriteTx) -> None:
