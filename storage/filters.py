@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Self, TypeAlias
 
 from sqlalchemy import BindParameter, ColumnElement, FromClause, Table, bindparam, select
@@ -21,6 +22,19 @@ Terms: TypeAlias = tuple[tuple[Test, str, str], ...]
 """Tests that all hold, each with its column and parameter; they are hashable."""
 
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\%_"})
+
+
+class Labels(Enum):
+    """What labels are to a list."""
+
+    LEAD = auto()
+    """It is read in the order of their table; what else is asked for is looked up for each row."""
+
+    LOOKED_UP = auto()
+    """It is read by something else that few rows have, and theirs are looked up."""
+
+    COLLECTED = auto()
+    """All rows that have them are found first, and then sorted."""
 
 
 class Where:
@@ -59,11 +73,11 @@ class Where:
             case several:
                 return self.holds(among, column, several)
 
-    def labelled(self, labels: Table, column: str, choices: Collection[str] | None) -> Self:
+    def labelled(self, labels: Table, column: str, choices: Collection[str] | None, part: Labels) -> Self:
         """Ask for one of some labels in a table of labels, which names the row in a column."""
         if choices is None:
             return self
-        return self.holds(_Labelled(labels, column, self._has_tenant), "id", sorted(set(choices)))
+        return self.holds(Labelled(labels, column, self._has_tenant, part), "id", sorted(set(choices)))
 
     def within(self, column: str, range_: TimeRange | None) -> Self:
         """Ask for a time in a half-open range."""
@@ -122,17 +136,28 @@ def among(value: ColumnElement[Any], name: str) -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Labelled:
-    """Tests whether an id has one of the labels in the list that is the parameter."""
+class Labelled:
+    """Tests whether an id has one of the labels in the list that is the parameter.
+
+    Attributes:
+        labels: The table of labels.
+        column: Its column with the id.
+        has_tenant: Whether labels of one tenant count, or all.
+        part: What labels are to the list.
+    """
 
     labels: Table
     column: str
     has_tenant: bool
+    part: Labels
 
     def __call__(self, value: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """Make the condition of the id."""
         found = select(self.labels.c[self.column]).where(one_of(self.labels.c.label, name))
         if self.has_tenant:
             found = found.where(equals(self.labels.c.tenant, "tenant"))
+        if self.part is Labels.LOOKED_UP:
+            return found.where(self.labels.c[self.column] == value).exists()
         return value.in_(found)
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from domain.paging import Fields, Related
 from domain.rows import Layout
-from storage.filters import Terms, among, conditions
+from storage.filters import Labelled, Labels, Terms, among, conditions
 from storage.joined import Joins, join, joins, layouts, needed
 from storage.keyset import Bound, Ordering, part_reader
 from storage.session import Shape
@@ -43,6 +43,9 @@ _KEPT: Final = 512
 """Statements of each kind; clients ask for few combinations of filters and orders, but may ask for any."""
 
 _ROWS: Final = bindparam("rows", type_=Integer())
+
+_WITH_LABELS: Final = frozenset({"tenant", "created_at"})
+"""What tables of labels have of the rows that these belong to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +86,14 @@ class Outline:
             test, column, name = term
             if test is among and column in self.merged:
                 return column, name, replace(self, terms=tuple(other for other in self.terms if other is not term))
+        return None
+
+    def labels(self) -> tuple[Labelled, str, Outline] | None:
+        """Return the test of labels, if these lead, its parameter, and what is left."""
+        for term in self.terms:
+            test, _, name = term
+            if isinstance(test, Labelled) and test.part is Labels.LEAD:
+                return test, name, replace(self, terms=tuple(other for other in self.terms if other is not term))
         return None
 
     @cached_property
@@ -129,6 +140,8 @@ def layout(outline: Outline, readers: Readers) -> Layout[Any]:
 @lru_cache(_KEPT)
 def rows(outline: Outline, dialect: str) -> AnySelect:
     """Return what reads a page: at most `rows` rows of the window, in the direction that is wanted."""
+    if (labels := outline.labels()) is not None:
+        return _rows_of_labels(*labels, dialect)
     if (choice := outline.choice()) is not None:
         return _rows_of_each(*choice, dialect)
     table = outline.shape.table
@@ -190,12 +203,72 @@ def _rows_of_each(column: str, name: str, outline: Outline, dialect: str) -> Any
     return page.order_by(*outline.ordering.whole(table, backward=outline.backward)).limit(_ROWS)
 
 
+def _rows_of_labels(test: Labelled, name: str, outline: Outline, dialect: str) -> AnySelect:
+    """Return what `rows` does for a list of the rows that have one of several labels.
+
+    A page of each label is read by the key of their table, and of the rows of all these the page: a row that has
+    several of the labels comes once.
+    """
+    table = outline.shape.table
+    choices = texts(listed(name))
+    (of_each,) = _ranges(*_of_labels(test, choices, outline))
+    if dialect == POSTGRESQL:  # as in _chosen
+        found = of_each.lateral()
+        ids = select(found.c["last"]).select_from(choices.join(found, true()))
+    else:
+        row = table.alias("each")
+        ids = select(row.c.id).select_from(choices.join(row, row.c.id.in_(of_each.correlate(choices))))
+    source, along = join(table, outline.joins)
+    page = select(*outline.columns(table), *along).select_from(source).where(table.c.id.in_(ids))
+    return page.order_by(*outline.ordering.whole(table, backward=outline.backward)).limit(_ROWS)
+
+
+def _of_labels(
+    test: Labelled, choices: FromClause, outline: Outline
+) -> tuple[Outline, FromClause, list[ColumnElement[Any]], list[ColumnElement[bool]]]:
+    """Return a list as `_ranges` takes it, of the labels of its rows, where each of `choices` is looked for."""
+    source = test.labels.alias("below")
+    owner = outline.shape.table.alias("owner")
+    own = [source.c.label == choices.c.value]
+    own += conditions(tuple(term for term in outline.terms if term[1] in _WITH_LABELS), source)
+    others = conditions(tuple(term for term in outline.terms if term[1] not in _WITH_LABELS), owner)
+    if others:
+        own.append(select(owner.c.id).where(owner.c.id == source.c[test.column], *others).exists())
+    ordering = replace(outline.ordering, names=(*outline.ordering.names[:-1], test.column))
+    return replace(outline, ordering=ordering), source, [source.c[test.column].label("last")], own
+
+
+def _edges_of_labels(test: Labelled, name: str, outline: Outline, *, count: bool) -> AnySelect:
+    """Return what `edges` does for such a list.
+
+    One looks from a bound on: the row that has it is still there as a rule, and the next may be far away.
+    """
+    choices = texts(listed(name))
+    by_label, source, (key,), own = _of_labels(test, choices, outline)
+    (whole,) = by_label.ordering.ranges(source)
+    found: list[ColumnElement[Any]] = []
+    for bound, later in ((outline.after, False), (outline.before, True)):
+        side = None if bound is None else whole.side(by_label.ordering, bound, later=later, inclusive=True)
+        if side is None:
+            found.append(false())
+            continue
+        order = by_label.ordering.by(whole.columns, backward=not later)
+        nearest = select(key).where(side, *own).order_by(*order).limit(1).correlate(choices).scalar_subquery()
+        found.append(select(choices.c.value).where(nearest.is_not(None)).exists())
+    found.append(null())
+    if count:
+        found.append(select(func.count(key.distinct())).where(*own).scalar_subquery())
+    return select(*found)
+
+
 @lru_cache(_KEPT)
 def edges(outline: Outline, *, count: bool) -> AnySelect:
     """Return what tells whether rows lie up to `after`, whether from `before` on, and more.
 
     That is the floor, null where the list has none; and how many rows the whole list has, if that is asked for.
     """
+    if (labels := outline.labels()) is not None:
+        return _edges_of_labels(*labels, count=count)
     table = outline.shape.table
     return select(*_edges(outline, table, conditions(outline.terms, table), count))
 

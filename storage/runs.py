@@ -11,8 +11,9 @@ from domain.model import Artifact, Decision, LogLine, Plan, Run, RunStatus
 from domain.paging import Direction, Fields, Page, PageRequest, Related, RunOrder, RunOrderField
 from domain.store import LogFilter, RunCensus, RunFilter
 from storage import artifacts, census, history, plans
-from storage.filters import Where, at_least, differs, equals
+from storage.filters import Labels, Where, at_least, differs, equals
 from storage.keyset import Ordering
+from storage.labels import part_of
 from storage.lookups import by_id
 from storage.pages import ListCursors, Listing
 from storage.session import Session
@@ -42,13 +43,14 @@ class SqlRunReads:
 
     async def page(self, request: PageRequest, filter_: RunFilter, order: RunOrder, /) -> Page[Run]:
         """Return a page of all runs."""
-        return await self._listing(filter_, order, "runs").page(self._session, request)
+        labels = await self._part_of_labels(filter_, order)
+        return await self._listing(filter_, order, "runs", labels).page(self._session, request)
 
     async def pages_of_tasks(
         self, task_ids: Collection[str], request: PageRequest, filter_: RunFilter, order: RunOrder, /
     ) -> Mapping[str, Page[Run]]:
         """Return a page of each task's runs."""
-        listing = self._listing(filter_, order, "{parent}", parent="task_id")
+        listing = self._listing(filter_, order, "{parent}", Labels.LOOKED_UP, parent="task_id")
         return await listing.pages(self._session, request, task_ids)
 
     async def plans(self, run_ids: Collection[str], /) -> Mapping[str, Sequence[Plan]]:
@@ -93,13 +95,25 @@ class SqlRunReads:
         """Count the runs."""
         return await census.take(self._session, now)
 
-    def _listing(self, filter_: RunFilter, order: RunOrder, name: str, *, parent: str | None = None) -> Listing[Run]:
+    async def _part_of_labels(self, filter_: RunFilter, order: RunOrder) -> Labels:
+        return await part_of(
+            filter_.labels,
+            self._session,
+            runs,
+            [RunStatus.AWAITING_APPROVAL] if filter_.needs_approval else filter_.status,
+            named=filter_.task_ids is not None,
+            by_time=order.field is RunOrderField.CREATED_AT,
+        )
+
+    def _listing(
+        self, filter_: RunFilter, order: RunOrder, name: str, labels: Labels, *, parent: str | None = None
+    ) -> Listing[Run]:
         cursors = _cursors(order, name)
         return Listing(
             shape=RUN,
             ordering=cursors.ordering,
             cursors=cursors,
-            where=_where(filter_, self._session.tenant),
+            where=_where(filter_, self._session.tenant, labels),
             parent=parent,
             merged=_MERGED if order.field is RunOrderField.CREATED_AT else _MERGED_ALWAYS,
         )
@@ -115,11 +129,11 @@ def _cursors(order: RunOrder, name: str) -> ListCursors:
     return ListCursors(f"{name}:{order.field}:{order.direction}", ordering, runs)
 
 
-def _where(filter_: RunFilter, tenant: str | None) -> Where:
+def _where(filter_: RunFilter, tenant: str | None, labels: Labels) -> Where:
     where = Where(tenant).any_of("task_id", filter_.task_ids).any_of("status", filter_.status)
     if filter_.needs_approval is not None:
         where.holds(equals if filter_.needs_approval else differs, "status", RunStatus.AWAITING_APPROVAL)
-    return where.labelled(run_labels, "run_id", filter_.labels).within("created_at", filter_.created_at)
+    return where.labelled(run_labels, "run_id", filter_.labels, labels).within("created_at", filter_.created_at)
 
 
 def _log_where(filter_: LogFilter, tenant: str | None) -> Where:

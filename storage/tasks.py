@@ -13,8 +13,9 @@ from domain.paging import Direction, Fields, Page, PageRequest, Related, TaskOrd
 from domain.store import TaskFilter
 from storage import arrivals
 from storage.artifacts import drop_content_of_task
-from storage.filters import Where
+from storage.filters import Labels, Where
 from storage.keyset import Ordering
+from storage.labels import part_of
 from storage.lookups import by_id
 from storage.pages import ListCursors, Listing
 from storage.session import Session
@@ -76,15 +77,26 @@ class SqlTaskReads:
 
     async def page(self, request: PageRequest, filter_: TaskFilter, order: TaskOrder, /) -> Page[Task]:
         """Return a page of all tasks."""
+        labels = await self._part_of_labels(filter_, order)
         cursors = _cursors(order)
         listing = Listing(
             shape=TASK,
             ordering=cursors.ordering,
             cursors=cursors,
-            where=_where(filter_, self._session.tenant),
+            where=_where(filter_, self._session.tenant, labels),
             merged=frozenset({"status"} if order.field is TaskOrderField.CREATED_AT else ()),
         )
         return await listing.page(self._session, request)
+
+    async def _part_of_labels(self, filter_: TaskFilter, order: TaskOrder) -> Labels:
+        return await part_of(
+            filter_.labels,
+            self._session,
+            tasks,
+            filter_.status,
+            named=filter_.ids is not None,
+            by_time=order.field is TaskOrderField.CREATED_AT,
+        )
 
 
 class SqlTaskWrites:
@@ -150,13 +162,13 @@ def _cursors(order: TaskOrder) -> ListCursors:
     return ListCursors(f"tasks:{order.field}:{order.direction}", ordering, tasks)
 
 
-def _where(filter_: TaskFilter, tenant: str | None) -> Where:
+def _where(filter_: TaskFilter, tenant: str | None, labels: Labels) -> Where:
     return (
         Where(tenant)
         .any_of("id", filter_.ids)
         .any_of("status", filter_.status)
         .any_of("team", filter_.teams)
-        .labelled(task_labels, "task_id", filter_.labels)
+        .labelled(task_labels, "task_id", filter_.labels, labels)
         .contains("folded_name", filter_.query)
         .within("created_at", filter_.created_at)
     )

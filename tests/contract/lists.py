@@ -128,14 +128,19 @@ def _runs(order: RunOrder, *, of_task: bool) -> Make:
     return make
 
 
-def _runs_of_some(order: RunOrder, *, tasks: bool) -> Make:
-    """Runs of two of three tasks, or in two of three statuses."""
+def _runs_of_some(order: RunOrder, by: str) -> Make:
+    """Runs of two of three tasks, in two of three statuses, or with two of three labels: one of these, or both."""
     column, statuses = order.field.value.lower(), [RunStatus.RUNNING, RunStatus.FAILED, RunStatus.COMPLETED]
+    labels = [("a",), ("b", "a"), ("c",)]
 
     async def make(world: World) -> Filled:
         someone = _someone()
         parents = [await world.add_task(tenant=someone.tenant) for _ in range(3)]
-        filter_ = RunFilter(task_ids=[task.id for task in parents[:2]]) if tasks else RunFilter(status=statuses[:2])
+        filter_ = {
+            "tasks": RunFilter(task_ids=[task.id for task in parents[:2]]),
+            "statuses": RunFilter(status=statuses[:2]),
+            "labels": RunFilter(labels=["b", "a"]),
+        }[by]
         numbers = count(1)
 
         async def add(key: int | None) -> Run:
@@ -147,8 +152,13 @@ def _runs_of_some(order: RunOrder, *, tasks: bool) -> Make:
                 value = (key or 0) / 3
             wanted, hidden = number % 2, 2
             for choice in (hidden, wanted):
-                of, status = (parents[choice], RunStatus.FAILED) if tasks else (parents[0], statuses[choice])
-                made = run(of, 2 * number + (choice is wanted), status=status, **{column: value})
+                of = parents[choice if by == "tasks" else 0]
+                values = {
+                    "status": statuses[choice if by == "statuses" else 0],
+                    "labels": labels[choice],
+                    column: value,
+                }
+                made = run(of, 2 * number + (choice is wanted), **values)
                 async with world.store.write(someone) as tx:
                     await tx.runs.insert(RunState(run=made))
             return made
@@ -236,9 +246,9 @@ LISTS: Final[dict[str, Make]] = {
 """By name, what makes an empty list in a tenant of its own."""
 
 MERGED: Final[dict[str, Make]] = {
-    f"runs-of-some-{'tasks' if tasks else 'statuses'}-{f}-{d}": _runs_of_some(RunOrder(f, d), tasks=tasks)
+    f"runs-of-some-{by}-{f}-{d}": _runs_of_some(RunOrder(f, d), by)
     for f in RunOrderField
     for d in Direction
-    for tasks in (True, False)
+    for by in ("tasks", "statuses", "labels")
 }
 """Likewise, for parts of lists of everything, which have their cursors."""

@@ -14,13 +14,16 @@ from tests.contract.world import World, run
 
 RELATED: Final[Related] = (("task_id", frozenset({"name", "labels"})), ("retry_of", frozenset({"status"})))
 
+LABEL: Final = "family"
+"""All runs have it."""
+
 
 async def _family(world: World) -> tuple[Sequence[Task], Sequence[Run]]:
     """Keep two tasks, a run of each, the second of which retries the first, and one that retries a run that is gone."""
     tasks = [await world.add_task(name=f"Task {n}", labels=(f"{n}",)) for n in range(2)]
-    first = run(tasks[0], 1, status=RunStatus.FAILED)
-    again = run(tasks[1], 1, retry_of=first.id)
-    orphan = run(tasks[0], 2, retry_of="run_that_is_gone")
+    first = run(tasks[0], 1, status=RunStatus.FAILED, labels=(LABEL,))
+    again = run(tasks[1], 1, retry_of=first.id, labels=(LABEL,))
+    orphan = run(tasks[0], 2, retry_of="run_that_is_gone", labels=(LABEL,))
     async with world.store.write(ANONYMOUS) as tx:
         for each in (first, again, orphan):
             await tx.runs.insert(RunState(run=each))
@@ -45,12 +48,14 @@ async def test_it_is_each_records_own_and_null_where_there_is_none(world: World)
         orphan.id: ("Task 0", ("0",), None, None),
     }
     async with world.store.read(ANONYMOUS) as view:
-        page = cast("Rows[Run]", (await view.runs.page(PageRequest(related=RELATED), RunFilter(), RunOrder())).items)
+        filters = RunFilter(), RunFilter(labels=[LABEL])
+        pages = [(await view.runs.page(PageRequest(related=RELATED), each, RunOrder())).items for each in filters]
         several = cast("RowsByKey[Run]", await view.runs.many(list(expected), frozenset({"number"}), RELATED))
         one = cast("RowsByKey[Run]", await view.runs.many([again.id, again.id], None, RELATED))
 
-    by_id = {item.id: row for item, row in zip(page, page.rows, strict=True)}
-    assert _shown(by_id, page.layout.related) == expected
+    for page in cast("list[Rows[Run]]", pages):
+        by_id = {item.id: row for item, row in zip(page, page.rows, strict=True)}
+        assert _shown(by_id, page.layout.related) == expected
     assert _shown(several.rows, several.layout.related) == expected
     assert _shown(one.rows, one.layout.related) == {again.id: expected[again.id]}
     assert one[again.id] == again

@@ -26,6 +26,7 @@ Look: TypeAlias = Callable[[ReadTx, PageRequest, Sequence[str]], Awaitable[Any]]
 NEWEST = TaskOrder()
 NEWEST_RUN = RunOrder()
 OLDEST_RUN = RunOrder(direction=Direction.ASC)
+LABEL = "nightly"
 _NO_TABLE = r"SCAN (CONSTANT|\(subquery|anon_|listed VIRTUAL)"
 """No row, or those of a subquery, whose own steps are looked at, or of a parameter's list."""
 
@@ -93,8 +94,17 @@ MERGED: dict[str, Look] = {
     "tasks of some statuses": lambda view, request, _: view.tasks.page(
         request, TaskFilter(status=[TaskStatus.PENDING, TaskStatus.RUNNING]), NEWEST
     ),
+    "runs with some labels": lambda view, request, _: view.runs.page(
+        request, RunFilter(labels=[LABEL, "other"]), NEWEST_RUN
+    ),
+    "runs with some labels, of a time": lambda view, request, _: view.runs.page(
+        request, RunFilter(labels=[LABEL], created_at=TimeRange(NOON, NOON + SECOND)), OLDEST_RUN
+    ),
+    "tasks with some labels": lambda view, request, _: view.tasks.page(
+        request, TaskFilter(labels=[LABEL, "other"]), NEWEST
+    ),
 }
-"""Lists of rows with one of several values, each value's read in order; the page's rows are sorted once more."""
+"""Lists of rows with one of several values or labels, each read in order; the page's rows are sorted once more."""
 
 OF_TASKS: dict[str, Look] = {
     **{
@@ -124,8 +134,8 @@ async def test_a_list_is_gone_on_with_by_an_index(tmp_path: Path, name: str) -> 
     path = tmp_path / "mgx.db"
     async with opened(path) as store:
         world = World(store, SetClock())
-        of = await world.add_task()
-        run = (await world.add_run(of, status=RunStatus.AWAITING_APPROVAL)).run
+        of = await world.add_task(labels=(LABEL,))
+        run = (await world.add_run(of, status=RunStatus.AWAITING_APPROVAL, labels=(LABEL,))).run
         await world.keep(metric(run))
         await world.keep_lines(run, log_line(1))
         parents = [of.id] if name in OF_TASKS | MERGED else [run.id]

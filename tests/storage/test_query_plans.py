@@ -34,7 +34,7 @@ Write = Callable[[WriteTx], Awaitable[object]]
 NAMES = frozenset({"id"})
 FIRST = PageRequest(related=(("task_id", NAMES), ("retry_of", NAMES), ("latest_run_id", NAMES)))
 BOTH = ["a", "b"]
-TABLE = re.compile(rf"SCAN (?:{'|'.join(table.name for table in metadata.sorted_tables)}|below|beyond)$")
+TABLE = re.compile(rf"SCAN (?:{'|'.join(table.name for table in metadata.sorted_tables)}|below|beyond|each|owner)$")
 
 
 def _runs_by(order: RunOrder) -> Read:
@@ -136,6 +136,30 @@ BELOW: dict[str, tuple[Read, str]] = {
         lambda tx: tx.tasks.page(FIRST, TaskFilter(status=[TaskStatus.FAILED, TaskStatus.RUNNING]), TaskOrder()),
         "ix_tasks_tenant_status_created_at_id",
     ),
+    "runs with some labels": (
+        _runs_of_some_by(RunFilter(labels=BOTH), RunOrder()),
+        "PRIMARY KEY (tenant=? AND label=?)",
+    ),
+    "runs with some labels, of a time": (
+        _runs_of_some_by(RunFilter(labels=BOTH, created_at=TimeRange(NOON, NOON)), RunOrder()),
+        "PRIMARY KEY (tenant=? AND label=? AND created_at>? AND created_at<?)",
+    ),
+    "runs of some statuses with some labels": (
+        _runs_of_some_by(RunFilter(labels=BOTH, status=[RunStatus.RUNNING, RunStatus.FAILED]), RunOrder()),
+        "ix_runs_tenant_status_created_at_id",
+    ),
+    "runs of tasks with some labels": (
+        lambda tx: tx.runs.pages_of_tasks(BOTH, FIRST, RunFilter(labels=BOTH), RunOrder()),
+        "ix_runs_task_id_created_at_id",
+    ),
+    "runs of some tasks among all with some labels": (
+        _runs_of_some_by(RunFilter(labels=BOTH, task_ids=BOTH), RunOrder(RunOrderField.DURATION)),
+        "ix_runs_task_id_duration_id",
+    ),
+    "tasks with some labels": (
+        lambda tx: tx.tasks.page(FIRST, TaskFilter(labels=BOTH), TaskOrder()),
+        "PRIMARY KEY (tenant=? AND label=?)",
+    ),
     "samples of runs": (
         lambda tx: tx.metrics.pages_of_runs(BOTH, FIRST, MetricFilter()),
         "ix_metrics_run_id_timestamp_id",
@@ -150,7 +174,13 @@ OTHERS: dict[str, Read] = {
     "extent of everything": lambda tx: tx.events.extent(AllScope()),
     "tasks by ids": lambda tx: tx.tasks.many(BOTH),
     "runs by ids": lambda tx: tx.runs.many(BOTH),
-    "runs by labels": lambda tx: tx.runs.page(FIRST, RunFilter(labels=BOTH), RunOrder()),
+    "runs by labels": lambda tx: tx.runs.page(PageRequest(count=True), RunFilter(labels=BOTH), RunOrder()),
+    "runs by labels and a status": lambda tx: tx.runs.page(
+        FIRST, RunFilter(labels=BOTH, status=[RunStatus.FAILED]), RunOrder()
+    ),
+    "runs by labels in another order": lambda tx: tx.runs.page(
+        FIRST, RunFilter(labels=BOTH), RunOrder(RunOrderField.DURATION)
+    ),
     "plans": lambda tx: tx.runs.plans(BOTH),
     "current plans": lambda tx: tx.runs.current_plans(BOTH),
     "decisions": lambda tx: tx.runs.decisions(BOTH),
