@@ -41,6 +41,8 @@ _FILTERS: Final[dict[str, Json]] = {
     "a label that an eighth has": {"labels": [dataset.SHARD]},
     "a label that 100 have": {"labels": [dataset.RARE]},
     "either of these labels": {"labels": [dataset.SHARD, dataset.RARE]},
+    "a label that an eighth has, COMPLETED": {"labels": [dataset.SHARD], "status": ["COMPLETED"]},
+    "a label that an eighth has, AWAITING_APPROVAL": {"labels": [dataset.SHARD], "status": ["AWAITING_APPROVAL"]},
     "a task": {"taskIds": [dataset.task_id(7)]},
     "two tasks": {"taskIds": [dataset.task_id(7), dataset.task_id(8)]},
 }
