@@ -44,6 +44,9 @@ _KEPT: Final = 512
 
 _ROWS: Final = bindparam("rows", type_=Integer())
 
+_OF_PARENTS: Final = frozenset({"task_id", "run_id"})
+"""Columns that an index leads with where others lead with the tenant."""
+
 _WITH_LABELS: Final = frozenset({"tenant", "created_at"})
 """What tables of labels have of the rows that these belong to."""
 
@@ -163,25 +166,13 @@ def rows(outline: Outline, dialect: str) -> AnySelect:
 
 @lru_cache(_KEPT)
 def rows_below(outline: Outline, dialect: str) -> AnySelect:
-    """Return what reads a page below each of `parents`, whose id is each row's last column.
-
-    Each range is read by the index that leads with the parent; of two ranges a parent may get up to twice as many
-    rows as were asked for, the right ones first.
-    """
+    """Return what reads a page below each of `parents`, whose id is each row's last column."""
     assert outline.parent is not None
-    table = outline.shape.table
-    parent, last = table.c[outline.parent], table.c[outline.ordering.names[-1]]
     parents = texts(listed("parents"))
-    inner = table.alias("below")
-    own = [inner.c[outline.parent] == parents.c.value, *conditions(outline.terms, inner)]
-    own += _above_floor(outline, inner, parents)
-    ranges = _ranges(outline, inner, [inner.c[last.name].label("last")], own)
-    chosen = _chosen(outline, ranges, parents, parent, dialect) if ranges else table
-    source, along = join(chosen, outline.joins, to=table)
-    page = select(*outline.columns(table), *along, parent).select_from(source)
-    if not ranges:
-        return page.where(false())
-    return page.order_by(parent, *outline.ordering.whole(table, backward=outline.backward))
+    rows, source, tests = _rows_of(outline, outline.parent, parents, dialect)
+    source, along = join(source, outline.joins, to=rows)
+    page = select(*outline.columns(rows), *along, parents.c.value).select_from(source).where(*tests)
+    return page.order_by(parents.c.value, *outline.ordering.whole(rows, backward=outline.backward))
 
 
 def _rows_of_each(column: str, name: str, outline: Outline, dialect: str) -> AnySelect:
@@ -190,17 +181,10 @@ def _rows_of_each(column: str, name: str, outline: Outline, dialect: str) -> Any
     A page of each is read by the index that leads with the column, and of these the page. No index has the order of all
     of them, and to look for rare ones among the others takes longer the more there are.
     """
-    table = outline.shape.table
-    choices = texts(listed(name))
-    inner = table.alias("below")
-    own = [inner.c[column] == choices.c.value, *conditions(outline.terms, inner), *_above_floor(outline, inner)]
-    ranges = _ranges(outline, inner, [inner.c[outline.ordering.names[-1]].label("last")], own)
-    chosen = _chosen(outline, ranges, choices, table.c[column], dialect) if ranges else table
-    source, along = join(chosen, outline.joins, to=table)
-    page = select(*outline.columns(table), *along).select_from(source)
-    if not ranges:
-        return page.where(false())
-    return page.order_by(*outline.ordering.whole(table, backward=outline.backward)).limit(_ROWS)
+    rows, source, tests = _rows_of(outline, column, texts(listed(name)), dialect)
+    source, along = join(source, outline.joins, to=rows)
+    page = select(*outline.columns(rows), *along).select_from(source).where(*tests)
+    return page.order_by(*outline.ordering.whole(rows, backward=outline.backward)).limit(_ROWS)
 
 
 def _rows_of_labels(test: Labelled, name: str, outline: Outline, dialect: str) -> AnySelect:
@@ -212,7 +196,7 @@ def _rows_of_labels(test: Labelled, name: str, outline: Outline, dialect: str) -
     table = outline.shape.table
     choices = texts(listed(name))
     (of_each,) = _ranges(*_of_labels(test, choices, outline))
-    if dialect == POSTGRESQL:  # as in _chosen
+    if dialect == POSTGRESQL:  # which looks up what it found, where it would compare each row with a list
         found = of_each.lateral()
         ids = select(found.c["last"]).select_from(choices.join(found, true()))
     else:
@@ -283,19 +267,42 @@ def edges_below(outline: Outline, *, count: bool) -> AnySelect:
     return select(*_edges(outline, inner, own, count, parents), parents.c.value).select_from(parents)
 
 
-def _chosen(
-    outline: Outline, ranges: Sequence[AnySelect], parents: FromClause, column: ColumnElement[Any], dialect: str
-) -> FromClause:
-    """Return each of `parents` with its rows of the table, which are those that the ranges name as `last`."""
-    table = outline.shape.table
-    last = table.c[outline.ordering.names[-1]]
-    parts = [select(part.correlate(parents).subquery()) for part in ranges]
+def _rows_of(
+    outline: Outline, column: str, values: FromClause, dialect: str
+) -> tuple[FromClause, FromClause, list[ColumnElement[bool]]]:
+    """Return the rows of a page of each of `values`, which are of a column, both joined, and what is left to be tested.
+
+    Each range is read by the index that leads with the column; of two ranges a value may have up to twice as many rows
+    as were asked for, the right ones first.
+    """
+    table, last = outline.shape.table, outline.ordering.names[-1]
+    inner = table.alias("below")
+    lateral = dialect == POSTGRESQL  # SQLite has none: there the rows are looked up by what is last in their key
+    terms, later = _split(outline.terms, column)
+    own = [inner.c[column] == values.c.value, *conditions(terms, inner), *_above_floor(outline, inner, values)]
+    names = dict.fromkeys((*outline.names, *(term[1] for term in later)))
+    ranges = _ranges(outline, inner, [inner.c[n] for n in names] if lateral else [inner.c[last].label("last")], own)
+    if not ranges:
+        return table, values.join(table, false()), []
+    parts = [select(part.correlate(values).subquery()) for part in ranges]
     chosen = parts[0] if len(parts) == 1 else union_all(*parts)
-    if dialect == POSTGRESQL:  # which would compare each row with the list rather than look up what is in it
-        found = chosen.lateral()
-        return parents.join(found, true()).join(table, and_(column == parents.c.value, last == found.c["last"]))
-    same = [column == parents.c.value] if column.primary_key else []
-    return parents.join(table, and_(*same, last.in_(chosen)))
+    if lateral:
+        rows = chosen.lateral()
+        return rows, values.join(rows, true()), conditions(later, rows)
+    same = [table.c[column] == values.c.value] if table.c[column].primary_key else []
+    return table, values.join(table, and_(*same, table.c[last].in_(chosen))), conditions(later, table)
+
+
+def _split(terms: Terms, column: str) -> tuple[Terms, Terms]:
+    """Return the tests that choose rows by a column, and those that all rows with the same value pass, or none.
+
+    All rows of a parent are its tenant's. To ask for the tenant while they are looked for lets PostgreSQL go through
+    all rows of the tenant, which an index has in the same order, if it believes that most are the parent's: it would
+    find none for long where the parent has few.
+    """
+    if column not in _OF_PARENTS:
+        return terms, ()
+    return tuple(it for it in terms if it[1] != "tenant"), tuple(it for it in terms if it[1] == "tenant")
 
 
 def _ranges(
@@ -315,7 +322,8 @@ def _ranges(
                 break
             sides.append(side)
         else:
-            order = outline.ordering.by(part.columns, backward=outline.backward)
+            # By the whole key, though a part may be null in all of a range: so is the index that PostgreSQL shall take.
+            order = outline.ordering.by(outline.ordering.key(source), backward=outline.backward)
             found.append(select(*columns).where(*sides, *own).order_by(*order).limit(_ROWS))
     return found
 
