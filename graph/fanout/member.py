@@ -46,6 +46,7 @@ class Member:
         operation: What it asked for.
         source: What it follows, checked.
         context: Its own.
+        sink: Where its answers go.
         key: Equal for those who get the same answers.
         timeless: Whether answers may be given to those who come later.
         stream: Where it gets its answers, once it joined.
@@ -54,7 +55,7 @@ class Member:
         ended: Done when nothing will follow, with the failure that is the reason, if one is.
     """
 
-    __slots__ = ("_sink", "after", "context", "ended", "key", "number", "operation", "source", "stream", "timeless")
+    __slots__ = ("after", "context", "ended", "key", "number", "operation", "sink", "source", "stream", "timeless")
 
     def __init__(
         self,
@@ -70,17 +71,13 @@ class Member:
         self.operation = operation
         self.source = source
         self.context = context
+        self.sink = sink
         self.key = key
         self.timeless = timeless
         self.stream: Pump | None = None
         self.after = after
         self.number = 0
         self.ended: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
-        self._sink = sink
-
-    def write(self, block: Block) -> bool:
-        """Hand answers to the sink, which says whether it took them."""
-        return self._sink.write(block, self.pump)
 
     def pump(self) -> None:
         """Take what comes next."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Sequence
-from typing import Final, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from graph.execution.engine import Result
 
-T = TypeVar("T")
+Make: TypeAlias = Callable[[Sequence[Result]], Any]
 
 BLOCK_ANSWERS: Final = 64
 BLOCK_BYTES: Final = 64 * 1024
@@ -21,23 +21,27 @@ class Block:
 
     Attributes:
         answers: At least one.
+        made: What a function makes of the answers, by the function, which is called once.
     """
 
-    __slots__ = ("_made", "answers")
+    __slots__ = ("answers", "made")
 
     def __init__(self, answers: Sequence[Result]) -> None:
         self.answers = answers
-        self._made: dict[Hashable, object] = {}
+        self.made: Mapping[Make, Any] = _Made(answers)
 
     def __len__(self) -> int:
         return len(self.answers)
 
-    def made(self, key: Hashable, make: Callable[[Sequence[Result]], T]) -> T:
-        """Return what a function makes of the answers; it is called once for a key."""
-        found = self._made.get(key)
-        if found is None:
-            found = self._made[key] = make(self.answers)
-        return cast("T", found)
+
+class _Made(dict[Make, Any]):
+    def __init__(self, answers: Sequence[Result]) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def __missing__(self, make: Make) -> Any:
+        made = self[make] = make(self._answers)
+        return made
 
 
 class Budget:

@@ -119,7 +119,7 @@ class Stream:
             return
         if member.number < ring.end:
             block = ring.block(member.number)
-            if not member.write(block):
+            if not member.sink.write(block, member.pump):
                 member.after = ring.place_before(member.number)
                 return
             self._source.delivered(len(block))
@@ -190,7 +190,7 @@ class Stream:
         for count, member in enumerate(tuple(self._level), 1):
             if member not in self._level:
                 continue
-            if member.write(block):
+            if member.sink.write(block, member.pump):
                 served += 1
             else:
                 del self._level[member]

@@ -1,7 +1,8 @@
 """Messages of the graphql-transport-ws protocol: checked on the way in, put together on the way out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from graph.execution.encoding import decode, encode
@@ -95,19 +96,24 @@ def tail(answer: Result | Failure) -> bytes:
     return b',"type":"error","payload":' + encode(answer.errors) + b"}"
 
 
-def pieces(answers: Sequence[Result], head_bytes: int) -> list[bytes]:
-    """Make what is between the heads of WebSocket frames (RFC 6455, 5.2), for all operations with heads of one length.
+@lru_cache
+def pieces(head_bytes: int) -> Callable[[Sequence[Result]], list[bytes]]:
+    """Return what makes the parts between the heads of WebSocket frames, for all operations with heads of one length.
 
-    An operation's head joins them: `head(id).join(pieces)` is a frame for each answer, ready for the wire.
+    An operation's head joins them: `head(id).join(parts)` is a frame for each answer (RFC 6455, 5.2), as it is written.
     """
-    made = []
-    end = b""
-    for answer in answers:
-        rest = tail(answer)
-        made.append(end + _frame_start(head_bytes + len(rest)))
-        end = rest
-    made.append(end)
-    return made
+
+    def make(answers: Sequence[Result]) -> list[bytes]:
+        made = []
+        end = b""
+        for answer in answers:
+            rest = tail(answer)
+            made.append(end + _frame_start(head_bytes + len(rest)))
+            end = rest
+        made.append(end)
+        return made
+
+    return make
 
 
 def head(operation_id: str) -> bytes:

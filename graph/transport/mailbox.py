@@ -36,32 +36,36 @@ class Mailbox(Generic[T]):
 
 
 class Gate:
-    """As `asyncio.Event`."""
+    """As `asyncio.Event`.
 
-    __slots__ = ("_is_open", "_waiters")
+    Attributes:
+        is_open: As `is_set`; to be read only.
+    """
+
+    __slots__ = ("_waiters", "is_open")
 
     def __init__(self, *, is_open: bool) -> None:
-        self._is_open = is_open
+        self.is_open = is_open
         self._waiters: list[asyncio.Future[Any]] = []
 
     def is_set(self) -> bool:
         """Whether it is open."""
-        return self._is_open
+        return self.is_open
 
     def set(self) -> None:
         """Open it."""
-        self._is_open = True
+        self.is_open = True
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
     def clear(self) -> None:
         """Close it."""
-        self._is_open = False
+        self.is_open = False
 
     async def wait(self) -> None:
         """Wait until it was opened."""
-        if self._is_open:
+        if self.is_open:
             return
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)

@@ -6,6 +6,8 @@ from typing import Final, Protocol, cast
 
 from starlette.types import Message, Scope, Send
 
+from graph.transport.mailbox import Gate
+
 ABORT_EXTENSION = "mgx.abort"
 """Key of an ASGI extension: a function that drops the connection with whatever it still buffers."""
 
@@ -19,19 +21,17 @@ _GONE: Final = (OSError, RuntimeError)
 
 
 class Wire(Protocol):
-    """The connection itself, past the ASGI interface; between messages of that, and in their order."""
+    """The connection itself, past the ASGI interface; between messages of that, and in their order.
 
-    def is_free(self) -> bool:
-        """Whether bytes can be written and the client takes what was written before."""
-        ...
+    Attributes:
+        transport: Takes whole frames or chunks, as long as it is not closing.
+        writable: Open while the client takes what is written, and when it is gone.
+        close_sent: Whether nothing may follow what was sent.
+    """
 
-    def write(self, data: bytes) -> None:
-        """Write whole frames or chunks; only if it is free."""
-        ...
-
-    async def drained(self) -> None:
-        """Wait until the client has taken something, or is gone."""
-        ...
+    transport: asyncio.Transport
+    writable: Gate
+    close_sent: bool
 
 
 class OutletClosedError(Exception):
@@ -58,6 +58,24 @@ class Outlet:
         has_wire: Whether bytes can be written past the ASGI interface.
     """
 
+    __slots__ = (
+        "_closed",
+        "_loop",
+        "_on_stalled",
+        "_posted",
+        "_relief",
+        "_scope",
+        "_send",
+        "_sending",
+        "_stalled",
+        "_timeout",
+        "_turn",
+        "_waiting",
+        "_wire",
+        "has_wire",
+        "last_sent",
+    )
+
     def __init__(self, scope: Scope, send: Send, timeout: float, on_stalled: Callable[[], object]) -> None:
         self._scope = scope
         self._send = send
@@ -65,6 +83,7 @@ class Outlet:
         self._on_stalled = on_stalled
         self._wire = cast("Wire | None", scope.get("extensions", {}).get(WIRE_EXTENSION))
         self._turn = asyncio.Lock()
+        self._sending = False
         self._closed = False
         self._stalled = False
         self._posted: Sequence[Message] = ()
@@ -97,23 +116,26 @@ class Outlet:
         """
         wire = self._wire
         assert wire is not None
-        if self._closed:
-            return False
-        if self._turn.locked() or not wire.is_free():
-            self._call(again)
-            return False
-        wire.write(data)
+        transport = wire.transport
+        if (
+            self._sending
+            or self._closed
+            or self._relief is not None
+            or wire.close_sent
+            or not wire.writable.is_open
+            or transport.is_closing()
+        ):
+            return self._refuse(again)
+        transport.write(data)
         self.last_sent = self._loop.time()
         return True
 
     def is_busy(self, again: Callable[[], None]) -> bool:
         """Whether nothing can be posted; if it is only for now, a function is called when there is room."""
-        if self._closed:
-            return True
-        if self._turn.locked() or self._relief is not None:
-            self._call(again)
-            return True
-        return False
+        busy = self._sending or self._closed or self._relief is not None
+        if busy:
+            self._refuse(again)
+        return busy
 
     def post(self, messages: Sequence[Message]) -> None:
         """Have messages sent one after the other, unless it is busy; what is sent later follows them."""
@@ -152,10 +174,12 @@ class Outlet:
             abort()
             await asyncio.sleep(0)  # so that the server knows, and has no complaint about an answer that is not whole
 
-    def _call(self, again: Callable[[], None]) -> None:
-        """Call a function when there is room."""
-        self._waiting[again] = None
-        self._relieve()
+    def _refuse(self, again: Callable[[], None]) -> bool:
+        """Take nothing; a function is called when there is room, unless there will never be any."""
+        if not self._closed:
+            self._waiting[again] = None
+            self._relieve()
+        return False
 
     def _relieve(self) -> None:
         if self._relief is None:
@@ -168,7 +192,7 @@ class Outlet:
                 await self._send_posted()
                 if self._wire is not None and not self._closed:
                     async with asyncio.timeout(self._timeout):
-                        await self._wire.drained()
+                        await self._wire.writable.wait()
         except OutletClosedError:
             return
         except (SendStalledError, TimeoutError):
@@ -188,6 +212,7 @@ class Outlet:
     async def _send_now(self, message: Message) -> None:
         if self._closed:
             raise OutletClosedError
+        self._sending = True
         try:
             async with asyncio.timeout(self._timeout):
                 await self._send(message)
@@ -197,4 +222,6 @@ class Outlet:
         except _GONE:
             self._closed = True
             raise OutletClosedError from None
+        finally:
+            self._sending = False
         self.last_sent = self._loop.time()

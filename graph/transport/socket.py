@@ -13,7 +13,6 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md, with these code
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, assert_never
 
@@ -99,39 +98,41 @@ class _GoneError(Exception):
     """The client closed the socket."""
 
 
-@dataclass(slots=True)
 class _Running:
-    """An operation in flight; a mutation is only silenced, because it is not undone by leaving."""
+    """An operation in flight, and the sink of a subscription's answers.
 
-    task: asyncio.Task[None] | None = None
-    mutating: bool = False
-    silenced: bool = False
+    Attributes:
+        task: What runs it.
+        mutating: Whether it is only silenced when it is to stop, because it is not undone by leaving.
+        silenced: Whether the client wants no more of it.
+    """
+
+    __slots__ = ("_head", "_outlet", "_pieces", "mutating", "silenced", "task")
+
+    def __init__(self, outlet: Outlet, operation_id: str) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.mutating = False
+        self.silenced = False
+        self._outlet = outlet
+        self._head = head(operation_id)
+        self._pieces = pieces(len(self._head))
 
     def stop(self) -> None:
+        """Say no more."""
         self.silenced = True
         if self.task is not None and not self.mutating:
             self.task.cancel()
 
-
-class _Sink:
-    """Takes a subscription's answers for one socket."""
-
-    def __init__(self, outlet: Outlet, operation_id: str, running: _Running) -> None:
-        self._outlet = outlet
-        self._head = head(operation_id)
-        self._running = running
-
     def write(self, block: Block, again: Callable[[], None]) -> bool:
         """Write the answers as frames with the operation's id, past the ASGI interface where that is offered."""
-        outlet, head_ = self._outlet, self._head
-        if self._running.silenced:
+        if self.silenced:
             return True
+        outlet = self._outlet
         if outlet.has_wire:
-            between = block.made(len(head_), lambda answers: pieces(answers, len(head_)))
-            return outlet.write(head_.join(between), again)
+            return outlet.write(self._head.join(block.made[self._pieces]), again)
         if outlet.is_busy(again):
             return False
-        outlet.post([_message((head_ + rest).decode()) for rest in block.made("tails", _tails)])
+        outlet.post([_message((self._head + rest).decode()) for rest in block.made[_tails]])
         return True
 
 
@@ -280,7 +281,7 @@ class _Socket:
             )
             await self._send_answer(message.id, Failure([error.formatted]))
             return
-        running = self._running[message.id] = _Running()
+        running = self._running[message.id] = _Running(self._outlet, message.id)
         running.task = asyncio.create_task(self._operate(message, running))
         self._tasks.add(running.task)
         running.task.add_done_callback(self._tasks.discard)
@@ -317,7 +318,7 @@ class _Socket:
         """Send what is answered; return the failure that ended it, if one did."""
         info = self._transport.describe(self._scope, "websocket", operation.request.request_id, self._params)
         if operation.type is OperationType.SUBSCRIPTION:
-            return await self._transport.follow(operation, info, _Sink(self._outlet, operation_id, running))
+            return await self._transport.follow(operation, info, running)
         running.mutating = operation.type is OperationType.MUTATION
         answer = await self._transport.execute(operation, info)
         if isinstance(answer, Failure):

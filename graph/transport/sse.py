@@ -73,7 +73,7 @@ class _Sink:
         """Post the answers as one piece of the body."""
         if self._outlet.is_busy(again):
             return False
-        self._outlet.post((_body(block.made("events", _events)),))
+        self._outlet.post((_body(block.made[_events]),))
         return True
 
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from graph.execution import documents
 from graph.execution.compiled import CompilingExecutor
-from graph.transport.server import SocketProtocol
+from graph.transport.outlet import Outlet
 from tests.e2e.client import Api
 from tests.e2e.server import Served, serving
 from tests.e2e.test_fanout import Room, Sink, log_of, reached
@@ -136,7 +136,7 @@ async def test_a_burst_is_executed_once_and_written_once_to_each_socket(room: Ro
         for events in followers:
             for _ in range(there):
                 await anext(events)
-        calls.of(SocketProtocol, "write")
+        calls.of(Outlet, "write")
         before = room.executions
         await room.happen(run, BURST)
         for events in followers:

@@ -20,7 +20,7 @@ from graph.bootstrap import Application
 from graph.context import Context
 from graph.execution.engine import Failure, Operation, Request
 from graph.fanout.ring import Block
-from graph.transport.server import SocketProtocol
+from graph.transport.outlet import Outlet
 from tests.e2e.client import Api
 from tests.e2e.server import Served, serving
 from tests.e2e.work import awaiting
@@ -187,18 +187,18 @@ async def test_what_falls_due_together_is_one_write_to_each_socket(
     room: Room, api: Api, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[bytes] = []
-    write = SocketProtocol.write
+    write = Outlet.write
 
-    def note(protocol: SocketProtocol, data: bytes) -> None:
+    def note(outlet: Outlet, data: bytes, again: Callable[[], None]) -> bool:
         written.append(data)
-        write(protocol, data)
+        return write(outlet, data, again)
 
     there = len(await log_of(api, run_id))
     async with api.subscribe(FOLLOW, run=run_id) as first, api.subscribe(FOLLOW, run=run_id) as second:
         for events in (first, second):
             for _ in range(there):
                 await anext(events)
-        monkeypatch.setattr(SocketProtocol, "write", note)
+        monkeypatch.setattr(Outlet, "write", note)
         await room.happen(run_id, 10)
         for events in (first, second):
             seen = [(await anext(events))["runEvents"]["sequence"] for _ in range(10)]
