@@ -128,6 +128,17 @@ def compile_call(schema: GraphQLSchema, field: GraphQLField, nodes: list[FieldNo
     return Call(field, nodes, definition, _converted(whole, constant, nodes[0], definition), given)
 
 
+def yields_events(field: GraphQLField) -> bool:
+    """Whether a field of a subscription is each event itself, with nothing of ours or of the operator's in between."""
+    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    return (
+        isinstance(definition, StrawberryField)
+        and definition.is_subscription
+        and not definition.extensions
+        and not definition.permission_classes
+    )
+
+
 def _fresh(value: Any) -> Any:
     """Return a value that a resolver may change: lists and input objects are new, what can't be changed is the same."""
     if isinstance(value, list):

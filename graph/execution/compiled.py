@@ -10,11 +10,14 @@ Whatever is not as expected (null where none may be, a value that doesn't fit it
 function give up, without effect; then graphql-core executes the same selection and says what is wrong. So answers and
 errors are its own. For that, an error of a field that is filled in must end up where it would have with graphql-core:
 nothing is left open below a place that may be null; such a place is itself filled in by graphql-core.
+
+A subscription's event of which nothing is left open is answered by its plan alone, without an executor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from graphql import (
@@ -26,6 +29,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLSkipDirective,
+    OperationDefinitionNode,
     OperationType,
     Undefined,
     VariableNode,
@@ -33,13 +37,15 @@ from graphql import (
     visit,
 )
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet, collect_fields
+from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.rows import RowsByKey
-from graph.execution.calls import Call, compile_call
+from graph.execution.calls import Call, compile_call, yields_events
 from graph.execution.compiler import Compiler
 from graph.execution.parts import (
+    Build,
     Deferred,
     Notes,
     Part,
@@ -51,6 +57,23 @@ _KEPT: Final = 200
 """Selections of a document; more only come from many combinations of `@skip` and `@include`."""
 
 _CONDITIONS: Final = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
+
+
+@dataclass(frozen=True, slots=True)
+class EventPlan:
+    """How a subscription answers to an event, without an execution.
+
+    Attributes:
+        name: Of the one field, in the answer.
+        build: Makes what it becomes.
+    """
+
+    name: str
+    build: Build
+
+    def data(self, event: object, context: object) -> dict[str, Any]:
+        """Make an answer's data; any exception says that it takes an execution after all."""
+        return {self.name: self.build(event, None, Notes(context))}
 
 
 class Plans:
@@ -65,6 +88,7 @@ class Plans:
         self._plans: dict[tuple[object, ...], Part | None] = {}
         self._calls: dict[tuple[object, ...], Call | None] = {}
         self._roots: dict[tuple[object, ...], tuple[GraphQLObjectType, GroupedFieldSet] | None] = {}
+        self._events: dict[tuple[object, ...], EventPlan | None] = {}
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -96,6 +120,45 @@ class Plans:
         if len(self._roots) < _KEPT:
             self._roots[key] = root
         return root
+
+    def event(
+        self,
+        operation: OperationDefinitionNode,
+        variables: VariableValues,
+        class_: type,
+        executor: Callable[[], CompilingExecutor],
+    ) -> EventPlan | None:
+        """Return what makes a subscription's answers to events of a class, None if it takes an execution.
+
+        Args:
+            operation: The subscription.
+            variables: Of this request.
+            class_: Of the event.
+            executor: Makes what would execute it.
+        """
+        given = variables.coerced
+        key = (id(operation), class_, *(given.get(name) for name in self._conditions))
+        try:
+            return self._events[key]
+        except KeyError:
+            event = self._compile_event(executor(), class_)
+        if len(self._events) < _KEPT:
+            self._events[key] = event
+        return event
+
+    def _compile_event(self, executor: CompilingExecutor, class_: type) -> EventPlan | None:
+        type_, fields = self.root(executor) or (None, {})
+        if type_ is None or len(fields) != 1:
+            return None
+        ((name, details),) = fields.items()
+        field = executor.schema.get_field(type_, details[0].node.name.value)
+        if field is None or not yields_events(field):
+            return None
+        try:
+            part = Compiler(executor).event(field.type, class_, details)
+        except Exception:  # as in `find`
+            return None
+        return EventPlan(name, part.build) if isinstance(part, Part) and not part.is_open else None
 
     def call(self, schema: GraphQLSchema, type_: GraphQLObjectType, details: FieldDetailsList) -> Call | None:
         """Return how a field's resolver is called, None if that is left to graphql-core."""

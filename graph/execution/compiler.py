@@ -62,6 +62,13 @@ class Compiler:
             return None
         return self._object(type_, definition.origin, collected.grouped_field_set)
 
+    def event(self, type_: GraphQLOutputType, class_: type, details: FieldDetailsList) -> Leaf | Part | None:
+        """Compile what a field of a type makes of the values of a class."""
+        present = type_.of_type if is_non_null_type(type_) else type_
+        return (
+            self._abstract(present, details, class_) if is_abstract_type(present) else self._present(present, details)
+        )
+
     def _object(self, type_: GraphQLObjectType, origin: type, group: GroupedFieldSet) -> Part:
         members = [self._member(type_, name, details) for name, details in group.items()]
         of_rows = build_of_rows(type_, members)
@@ -171,15 +178,21 @@ class Compiler:
             return self._abstract(type_, details)
         return self.selection(cast("GraphQLObjectType", type_), details)
 
-    def _abstract(self, type_: GraphQLAbstractType, details: FieldDetailsList) -> Part | None:
+    def _abstract(self, type_: GraphQLAbstractType, details: FieldDetailsList, only: type | None = None) -> Part | None:
+        """Compile an interface or a union, for values of all classes that it may be or of one."""
         definition = _definition(type_)
         if definition is None or definition.resolve_type is not None:
             return None
         parts: dict[type, Build] = {}
         is_open = False
         for possible in self._schema.get_possible_types(type_):
-            origin, part = _definition(possible), self.selection(possible, details)
-            if origin is None or origin.is_graphql_generic or part is None:
+            origin = _definition(possible)
+            if origin is None or origin.is_graphql_generic:
+                return None
+            if only is not None and origin.origin is not only:
+                continue
+            part = self.selection(possible, details)
+            if part is None:
                 return None
             parts[origin.origin] = part.build
             is_open = is_open or part.is_open

@@ -1,4 +1,4 @@
-"""One request by two executors: compiled selections, and Strawberry's own."""
+"""One request by compiled selections and by Strawberry's own executor, and an event by what answers at once."""
 
 from __future__ import annotations
 
@@ -80,7 +80,25 @@ class Compared:
         for _ in range(2):
             compiled = await execute(executor_class=CompilingExecutor, plans=self.plans)
             assert compiled == stock, f"{self._text}\n{variables}"
+        at_once = self._at_once(variables, context(), root, operation)
+        assert at_once is None or at_once == stock, f"{self._text}\n{variables}"
         return stock
+
+    def _at_once(self, variables: Mapping[str, Any], context: object, root: object, name: str | None) -> Outcome | None:
+        """Answer to an event as a subscription does without an execution; None where it takes one."""
+        executor = CompilingExecutor.build(
+            *(self._schema, self.tree, root, context, dict(variables), name),
+            is_awaitable=_is_awaitable,
+            plans=self.plans,
+        )
+        if not isinstance(executor, CompilingExecutor):
+            return None
+        operation, values = executor.operation, executor.variable_values
+        plan = self.plans.event(operation, values, type(root), lambda: executor)
+        try:
+            return None if plan is None else Outcome(repr(plan.data(root, context)), [], waited=False)
+        except Exception:
+            return None
 
 
 async def compare(
