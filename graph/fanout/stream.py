@@ -67,6 +67,7 @@ class Stream:
         self._budget = budget
         self._ring = Ring(founder.after, budget)
         self._way = founder.source.follow(founder.after)
+        self._due = self._ring.end  # number of what those who are level get next, perhaps made by now but not written
         self._executing = False
         self._members: set[Member] = set()
         self._level: dict[Member, None] = {}
@@ -94,11 +95,10 @@ class Stream:
         self._members.add(member)
         self._way.audience = len(self._members)
         member.number = self._ring.number_after(member.after)
-        if member.number < self._ring.end:
+        if member.number < self._due:
             self.pump(member)
-        elif member.after > self.position:
-            self._ahead.add(member)
-            self._taken.set()
+        elif member.number > self._due or member.after > self.position:
+            self._make_ahead(member)
         else:
             self._make_level(member)
 
@@ -129,6 +129,9 @@ class Stream:
             asyncio.get_running_loop().call_soon(member.pump)
         elif self._over:
             member.finish(self._failure)
+        elif member.number > self._due:
+            member.after = ring.last_pos
+            self._make_ahead(member)
         else:
             self._make_level(member)
 
@@ -185,15 +188,16 @@ class Stream:
         if start == ring.end:
             return
         block, before = ring.block(start), ring.place_before(start)
+        level, self._due = self._level, ring.end
         served = 0
         began = time.perf_counter()
-        for count, member in enumerate(tuple(self._level), 1):
-            if member not in self._level:
+        for count, member in enumerate(tuple(level), 1):
+            if member not in level:
                 continue
             if member.sink.write(block, member.pump):
                 served += 1
             else:
-                del self._level[member]
+                del level[member]
                 member.number, member.after = start, before
             if not count % _LOOK_AT_CLOCK and time.perf_counter() - began > SLICE_SECONDS:
                 await asyncio.sleep(0)
@@ -226,6 +230,10 @@ class Stream:
 
     def _make_level(self, member: Member) -> None:
         self._level[member] = None
+        self._taken.set()
+
+    def _make_ahead(self, member: Member) -> None:
+        self._ahead.add(member)
         self._taken.set()
 
     def _remove(self, member: Member) -> None:

@@ -26,6 +26,9 @@ from tests.e2e.server import Served, serving
 from tests.e2e.work import awaiting
 
 FOLLOW: Final = "subscription($run: ID!, $after: String) { runEvents(runId: $run, after: $after) { cursor sequence } }"
+LOOKING_UP: Final = """
+  subscription($run: ID!, $after: String) { runEvents(runId: $run, after: $after) { sequence run { status } } }
+"""
 PERSONAL: Final = "subscription($run: ID!) { runEvents(runId: $run) { sequence run { allowedActions } } }"
 MANY: Final = 200
 
@@ -276,6 +279,45 @@ async def test_a_large_group_leaves_others_their_turns(room: Room, api: Api, run
         assert turns - min(before, began) > 3
 
 
+@pytest.mark.parametrize("query", [FOLLOW, LOOKING_UP], ids=["plain", "looking up"])
+@pytest.mark.parametrize("seen", [0, 1, 2])
+async def test_who_joins_between_two_executions_gets_each_event_once(
+    room: Room, api: Api, run_id: str, monkeypatch: pytest.MonkeyPatch, *, query: str, seen: int
+) -> None:
+    there = len(await log_of(api, run_id))
+    first, second = Sink(), Sink()
+    executed, goes_on, placed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    execute, place = room.engine.execute_event, room.fanout.place
+
+    async def held(*args: Any) -> Any:
+        answer = await execute(*args)
+        if json.loads(answer.body)["data"]["runEvents"]["sequence"] == there + 3:
+            executed.set()
+            await goes_on.wait()
+        return answer
+
+    def note(member: Any) -> None:
+        place(member)
+        placed.set()
+
+    async with room.following(first, query=query, run=run_id):
+        await reached([first], there)
+        monkeypatch.setattr(room.engine, "execute_event", held)
+        monkeypatch.setattr(room.fanout, "place", note)
+        await room.happen(run_id, 4)
+        await executed.wait()
+        cursor = (await log_of(api, run_id))[there + seen - 1]["cursor"]
+        async with room.following(second, query=query, run=run_id, after=cursor):
+            await placed.wait()
+            goes_on.set()
+            await reached([first, second], 4 - seen)
+            await reached([first], there + 4)
+            await room.happen(run_id, 1)
+            await reached([second], 5 - seen)
+    assert first.sequences[: there + 4] == list(range(1, there + 5))
+    assert second.sequences == list(range(there + seen + 1, there + 6))
+
+
 class Steps:
     """What may happen, in random order, to those who follow one run."""
 
@@ -292,10 +334,11 @@ class Steps:
     )
 
 
+@pytest.mark.parametrize("query", [FOLLOW, LOOKING_UP], ids=["plain", "looking up"])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=Steps.ALL)
 async def test_each_gets_what_follows_its_cursor_in_order_and_once(
-    room: Room, api: Api, steps: list[tuple[str, int]]
+    room: Room, api: Api, query: str, steps: list[tuple[str, int]]
 ) -> None:
     run = str((await awaiting(api))["id"])
     log = await log_of(api, run)
@@ -310,7 +353,7 @@ async def test_each_gets_what_follows_its_cursor_in_order_and_once(
             seen = number % (len(log) + 1)
             after = log[seen - 1]["cursor"] if seen else None
             sink = Sink()
-            sinks.append((sink, seen, asyncio.create_task(room.follow(sink, run=run, after=after))))
+            sinks.append((sink, seen, asyncio.create_task(room.follow(sink, query=query, run=run, after=after))))
         elif what == "turn":
             for _ in range(number):
                 await asyncio.sleep(0)
