@@ -42,15 +42,21 @@ class BellTimings:
         patience: How long the bus may take to connect, to bring a message back, or to close.
         backoff: Wait before the bus is built anew; doubles with each failure.
         backoff_limit: What it doubles to at most.
+        rest: Pause after a ring, in which further ones become one.
     """
 
     ping: float = 2.0
     patience: float = 2.0
     backoff: float = 0.05
     backoff_limit: float = 1.0
+    rest: float = 0.0
 
 
 DEFAULT_TIMINGS: Final = BellTimings()
+
+ALONE: Final = BellTimings(rest=0.05)
+"""Of a bus that only this process hears, whose feed is handed what is committed here: no ring is urgent there, and one
+for each commit would cost a tenth of it."""
 
 
 class BroadcastBell:
@@ -149,6 +155,8 @@ class BroadcastBell:
         except BaseException:
             self._rung.set()  # so that the next bus brings it
             raise
+        if self._timings.rest:
+            await asyncio.sleep(self._timings.rest)
 
     async def _send(self, bus: Broadcast, kind: Kind) -> None:
         """Send a message and wait until it has come back."""
@@ -221,15 +229,16 @@ class _Listener:
 
 
 @asynccontextmanager
-async def open_bell(url: str = MEMORY, *, timings: BellTimings = DEFAULT_TIMINGS) -> AsyncGenerator[BroadcastBell]:
+async def open_bell(url: str = MEMORY, *, timings: BellTimings | None = None) -> AsyncGenerator[BroadcastBell]:
     """Open a bell that everyone with the same URL hears; with `memory://` this process alone.
 
-    A bus that can't be reached is no error: the bell is degraded until it can.
+    A bus that can't be reached is no error: the bell is degraded until it can. By default `ALONE` or `DEFAULT_TIMINGS`
+    say how patient it is.
 
     Raises:
         BusUrlError: The URL is not one of a bus, or its driver is not installed.
     """
-    bell = BroadcastBell(bus_factory(url), timings)
+    bell = BroadcastBell(bus_factory(url), timings or (ALONE if url == MEMORY else DEFAULT_TIMINGS))
     async with background(bell.supervise()):
         await bell.settled()
         yield bell

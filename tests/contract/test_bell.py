@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from domain.ports import BellState
-from storage.bell import open_bell
+from storage.bell import DEFAULT_TIMINGS, BellTimings, open_bell
 from storage.bell_backend import TOPIC
 from storage.bell_bus import BusUrlError, bus_factory
 from storage.bell_message import Kind, Message
@@ -109,7 +109,7 @@ class TestCoalescing:
             assert ears.heard == [20]
 
     async def test_one_who_does_not_keep_up_is_told_the_newest_place_once(self, bus_url: str) -> None:
-        async with open_bell(bus_url) as bell, listening(bell) as ears:
+        async with open_bell(bus_url, timings=DEFAULT_TIMINGS) as bell, listening(bell) as ears:
             slow = bell.listen()
             told = asyncio.ensure_future(anext(slow))
             bell.ring(1)
@@ -121,6 +121,16 @@ class TestCoalescing:
             then = asyncio.ensure_future(anext(slow))
             bell.ring(200)
             assert await then == 200
+
+    async def test_what_is_rung_while_a_bell_rests_is_rung_once_after_it(self, bus_url: str) -> None:
+        async with open_bell(bus_url, timings=BellTimings(rest=1.0)) as bell, listening(bell) as ears:
+            bell.ring(1)
+            await ears.hears(1)
+            for pos in range(2, 101):
+                bell.ring(pos)
+                await asyncio.sleep(0)
+            await ears.hears(100)
+            assert ears.heard == [1, 100]
 
     async def test_pings_are_heard_by_nobody(self, network_url: str) -> None:
         async with (
