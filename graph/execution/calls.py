@@ -1,8 +1,7 @@
 """Calls of resolvers, compiled: what Strawberry and graphql-core find out about arguments each time, found out once.
 
-Arguments that are written in the document are the same each time; a variable's value was coerced with the request, and
-is a resolver's argument as it is if its type is a built-in scalar or an enum. Everything else, such as a variable that
-holds an input object, is left to Strawberry.
+Arguments that are written in the document are the same each time. A variable's value was coerced with the request, and
+what holds variables is coerced by graphql-core; what a resolver gets for either is made by `graph.execution.inputs`.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from graphql import (
     FieldNode,
     GraphQLArgument,
     GraphQLField,
+    GraphQLInputType,
     GraphQLResolveInfo,
     GraphQLSchema,
     GraphQLString,
@@ -24,17 +24,17 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_argument_values,
-    is_list_type,
     is_non_null_type,
-    is_specified_scalar_type,
 )
+from graphql.execution.values import VariableValues
+from graphql.utilities import coerce_input_literal
 from strawberry import Schema
-from strawberry.relay import GlobalID
-from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
-from strawberry.types.arguments import StrawberryArgument, convert_arguments
-from strawberry.types.base import StrawberryMaybe, StrawberryOptional, has_object_definition
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.base import has_object_definition
 from strawberry.types.field import StrawberryField
 
+from graph.execution.inputs import Convert, converter
 from graph.selection import RememberingInfo, Selected
 
 
@@ -45,16 +45,33 @@ class _Given:
     Attributes:
         name: The resolver's parameter.
         variable: Without `$`.
-        is_passed_on: Whether the variable's value is what the resolver gets.
+        convert: Makes what the resolver gets.
         may_be_absent: Whether the argument is left out where the variable is.
         may_be_null: Whether null is no error.
     """
 
     name: str
     variable: str
-    is_passed_on: bool
+    convert: Convert
     may_be_absent: bool
     may_be_null: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An argument that holds variables.
+
+    Attributes:
+        name: The resolver's parameter.
+        node: As it is written.
+        type: What it is coerced to.
+        convert: Makes what the resolver gets.
+    """
+
+    name: str
+    node: ValueNode
+    type: GraphQLInputType
+    convert: Convert
 
 
 class Call:
@@ -71,7 +88,7 @@ class Call:
         nodes: list[FieldNode],
         definition: StrawberryField,
         constants: Mapping[str, Any],
-        given: Sequence[_Given],
+        given: Sequence[_Given | _Held],
     ) -> None:
         self.field = field
         self.nodes = nodes
@@ -80,18 +97,23 @@ class Call:
         self._given = given
         self._seen: list[Selected] = []
 
-    def arguments(self, variables: Mapping[str, Any]) -> dict[str, Any] | None:
+    def arguments(self, variables: VariableValues) -> dict[str, Any] | None:
         """Return the arguments; None if they are not as expected, which graphql-core will know what to do about."""
         found = {name: _fresh(value) for name, value in self._constants.items()}
         for given in self._given:
-            if given.variable not in variables:
-                if not given.may_be_absent:
-                    return None
+            if isinstance(given, _Held):
+                value = coerce_input_literal(given.node, given.type, variables)
+                is_expected = value is not Undefined
+            elif given.variable in variables.coerced:
+                value = variables.coerced[given.variable]
+                is_expected = given.may_be_null or value is not None
+            elif given.may_be_absent:
                 continue
-            value = variables[given.variable]
-            if not given.is_passed_on or (value is None and not given.may_be_null):
+            else:
                 return None
-            found[given.name] = value
+            if not is_expected:
+                return None
+            found[given.name] = given.convert(value)
         return found
 
     async def resolve(self, source: Any, info: GraphQLResolveInfo[Any], arguments: dict[str, Any]) -> Any:
@@ -113,18 +135,22 @@ def compile_call(schema: GraphQLSchema, field: GraphQLField, nodes: list[FieldNo
         return None
     written = {argument.name.value: argument.value for argument in nodes[0].arguments or ()}
     own = {whole.config.name_converter.from_argument(argument): argument for argument in definition.arguments}
-    given: list[_Given] = []
+    given: list[_Given | _Held] = []
     constant: dict[str, GraphQLArgument] = {}
     for name, argument in field.args.items():
         value = written.get(name)
-        if isinstance(value, VariableNode):
-            null, passed_on = not is_non_null_type(argument.type), _is_passed_on(argument, own[name])
-            absent = null and not _has_default(argument)
-            given.append(_Given(own[name].python_name, value.name.value, passed_on, absent, null))
-        elif value is not None and _has_variables(value):
-            return None
-        else:
+        if value is None or not _has_variables(value):
             constant[name] = argument
+            continue
+        parameter, convert = own[name].python_name, converter(whole, own[name].type)
+        if convert is None:
+            return None
+        if isinstance(value, VariableNode):
+            null = not is_non_null_type(argument.type)
+            absent = null and not _has_default(argument)
+            given.append(_Given(parameter, value.name.value, convert, absent, null))
+        else:
+            given.append(_Held(parameter, value, argument.type, convert))
     return Call(field, nodes, definition, _converted(whole, constant, nodes[0], definition), given)
 
 
@@ -168,17 +194,6 @@ def _is_plain(definition: StrawberryField) -> bool:
         and not definition.extensions
         and not definition.permission_classes
     )
-
-
-def _is_passed_on(argument: GraphQLArgument, own: StrawberryArgument) -> bool:
-    """Whether a variable's value is what the resolver gets."""
-    type_: object = own.type
-    if isinstance(type_, StrawberryOptional):
-        type_ = type_.of_type
-    named: Any = argument.type.of_type if is_non_null_type(argument.type) else argument.type
-    if isinstance(type_, StrawberryMaybe) or type_ is GlobalID or is_list_type(named):
-        return False
-    return is_specified_scalar_type(named) or isinstance(named, CustomGraphQLEnumType)
 
 
 def _has_default(argument: GraphQLArgument) -> bool:

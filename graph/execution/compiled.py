@@ -241,7 +241,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> Any:
         """Call a field's resolver with the arguments that were made for it before, or as graphql-core does."""
         call = self._plans.call(self.schema, parent_type, field_details_list)
-        arguments = None if call is None else call.arguments(self.variable_values.coerced)
+        arguments = None if call is None else call.arguments(self.variable_values)
         if call is None or arguments is None:
             return super().execute_field(parent_type, source, field_details_list, path, position_context)
         info = self.build_resolve_info(call.field, call.nodes, parent_type, path)
