@@ -6,11 +6,11 @@ One rule for events' `data` and for what is stored as JSON, so that replay equal
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from math import isfinite
 from operator import attrgetter
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -23,6 +23,9 @@ _Encoder = Callable[[Any], JsonValue]
 
 _KEPT: Final = 1024
 """Classes; a team may make new ones."""
+
+_PLAIN: Final = frozenset({bool, int, types.NoneType})
+"""Classes whose values are JSON."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -59,9 +62,7 @@ def _day(number: int) -> str:
 
 def format_time(time: datetime) -> str:
     """Return an aware time as RFC 3339 in UTC with microseconds, such as 2026-11-23T09:30:00.000000Z."""
-    if time.tzinfo is not UTC:
-        time = time.astimezone(UTC)
-    return time.isoformat(timespec="microseconds")[:-6] + "Z"  # without the offset, +00:00
+    return format_micros(to_micros(time))
 
 
 def to_json(value: object) -> JsonValue:
@@ -102,7 +103,7 @@ def _encoder(cls: Any) -> _Encoder:
     for kind, encode in _ENCODERS:
         if issubclass(cls, kind):
             return encode
-    return partial(_from_record, _aliases(cls)) if is_record else _refuse
+    return _record_encoder(cls) if is_record else _refuse
 
 
 def _from_float(value: float) -> JsonValue:
@@ -125,8 +126,26 @@ def _from_list(value: Sequence[Any]) -> JsonValue:
     return [to_json(item) for item in value]
 
 
-def _from_record(aliases: Iterable[tuple[str, str]], value: object) -> JsonValue:
-    return {alias: to_json(getattr(value, name)) for name, alias in aliases}
+def _record_encoder(cls: Any) -> _Encoder:
+    """Return what turns records of a class into JSON; most of what they hold needs no look at its own encoder."""
+    aliases = [alias for _, alias in _aliases(cls)]
+    read = _values_of([name for name, _ in _aliases(cls)])
+
+    def encode(record: object) -> JsonValue:
+        found: JsonObject = {}
+        for alias, item in zip(aliases, read(record), strict=True):
+            kind: Any = type(item)
+            is_plain = kind in _PLAIN or (kind is str and item.isascii())
+            found[alias] = item if is_plain else _encoder(kind)(item)
+        return found
+
+    return encode
+
+
+def _values_of(names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda record: [getattr(record, name) for name in names]
 
 
 def _refuse(value: object) -> JsonValue:
@@ -177,7 +196,7 @@ def _same(value: Any) -> Any:
 _ENCODERS: Final[Sequence[tuple[type | tuple[type, ...], _Encoder]]] = (
     (float, _from_float),
     ((types.NoneType, int), _same),
-    (StrEnum, attrgetter("value")),
+    (StrEnum, str),
     (str, _from_text),
     (datetime, format_time),
     (Mapping, _from_mapping),

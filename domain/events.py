@@ -6,7 +6,7 @@ A payload is the complete record of its event: a run's state is the fold of its 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from domain.model import (
     Task,
     Usage,
 )
+from domain.records import replaced
 
 
 class EventType(StrEnum):
@@ -335,4 +336,4 @@ class Event:
 
     def at(self, pos: int) -> Event:
         """Return the event with its place in the global order."""
-        return replace(self, pos=pos)
+        return replaced(self, pos=pos)

@@ -10,6 +10,7 @@ from typing import assert_never
 from domain import events as e
 from domain.events import Event
 from domain.model import Decision, Plan, Run, RunStatus, StepStatus
+from domain.records import replaced
 
 S = RunStatus
 
@@ -38,7 +39,7 @@ def evolve(state: RunState, payload: e.RunPayload, at: datetime) -> RunState:
         case e.AnalysisStarted():
             return _next(state, status=S.ANALYZING, started_at=at, round_count=1)
         case e.PlanReady():
-            state = replace(state, plan=payload.plan)
+            state = _with_plan(state, payload.plan)
             return _next(state, plan_version=payload.plan.version, usage=payload.usage, lost_workers=0)
         case e.ApprovalRequired():
             return _next(state, status=S.AWAITING_APPROVAL, deadline=payload.expires_at)
@@ -100,7 +101,7 @@ def _created(state: RunState, payload: e.RunCreated, at: datetime) -> RunState:
         retry_of=payload.retry_of,
         created_at=at,
     )
-    return replace(state, plan=payload.plan)
+    return state if payload.plan is state.plan else _with_plan(state, payload.plan)
 
 
 def _progressed(state: RunState, payload: e.Progressed, at: datetime) -> RunState:
@@ -110,7 +111,7 @@ def _progressed(state: RunState, payload: e.Progressed, at: datetime) -> RunStat
     assert before is not None
     status = payload.step_status
     started = payload.attempt > before.starts
-    after = replace(
+    after = replaced(
         before,
         status=status,
         starts=payload.attempt,
@@ -119,9 +120,9 @@ def _progressed(state: RunState, payload: e.Progressed, at: datetime) -> RunStat
         output=payload.output,
         error=payload.error,
     )
-    plan = replace(plan, steps=tuple(after if step is before else step for step in plan.steps))
+    plan = replaced(plan, steps=tuple(after if step is before else step for step in plan.steps))
     return _next(
-        replace(state, plan=plan),
+        _with_plan(state, plan),
         progress=payload.progress,
         current_step=payload.step if started else _last_started(state.run, plan),
         usage=payload.usage,
@@ -170,4 +171,8 @@ def _next(state: RunState, **fields: object) -> RunState:
 
 def with_run(state: RunState, **fields: object) -> RunState:
     """Return the state with some of the run's fields replaced."""
-    return replace(state, run=replace(state.run, **fields))  # type: ignore[arg-type]  # names checked by replace
+    return RunState(run=replaced(state.run, **fields), plan=state.plan, decisions=state.decisions)
+
+
+def _with_plan(state: RunState, plan: Plan | None) -> RunState:
+    return RunState(run=state.run, plan=plan, decisions=state.decisions)

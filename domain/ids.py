@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 _LENGTH: Final = 26
 _RANDOM_BITS: Final = 80
 
@@ -58,4 +59,4 @@ def kind_of(id_: str) -> Kind | None:
 
 
 def _encode(value: int) -> str:
-    return "".join(_ALPHABET[value >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(5 * (_LENGTH - 2), -1, -10)])

@@ -83,7 +83,7 @@ class StepStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether the step will not change any more."""
-        return self not in {StepStatus.PENDING, StepStatus.RUNNING}
+        return self is not StepStatus.PENDING and self is not StepStatus.RUNNING
 
 
 class ChangeKind(StrEnum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import isnan
 from typing import TypeAlias, assert_never
 
@@ -13,6 +12,7 @@ from domain.errors import InvalidSignalError
 from domain.fold import RunState
 from domain.hearing import cut, plain
 from domain.model import Plan, PlanStep, Run, StepStatus, Usage
+from domain.records import replaced
 
 StepCommand: TypeAlias = c.StartStep | c.AdvanceStep | c.FinishStep | c.FailStep
 
@@ -30,7 +30,7 @@ def move(state: RunState, command: StepCommand) -> e.Progressed:
         raise InvalidSignalError(f"Step {step.key!r} is {step.status} already.")
     done = sum(other.status.is_final for other in plan.steps)
     if isinstance(command, c.StartStep):
-        return _progress(run, plan, replace(step, status=StepStatus.RUNNING, starts=step.starts + 1), done, run.usage)
+        return _progress(run, plan, replaced(step, status=StepStatus.RUNNING, starts=step.starts + 1), done, run.usage)
     skipped = isinstance(command, c.FinishStep) and command.skipped
     if step.status is not StepStatus.RUNNING and not skipped:
         raise InvalidSignalError(f"Step {step.key!r} was not started.")
@@ -40,9 +40,9 @@ def move(state: RunState, command: StepCommand) -> e.Progressed:
             return _progress(run, plan, step, done + _part(command), usage)
         case c.FinishStep():
             status = StepStatus.SKIPPED if skipped else StepStatus.COMPLETED
-            return _progress(run, plan, replace(step, status=status, output=plain(command.output)), done + 1, usage)
+            return _progress(run, plan, replaced(step, status=status, output=plain(command.output)), done + 1, usage)
         case c.FailStep():
-            return _progress(run, plan, replace(step, status=StepStatus.FAILED, error=cut(command.error)), done, usage)
+            return _progress(run, plan, replaced(step, status=StepStatus.FAILED, error=cut(command.error)), done, usage)
         case _:
             assert_never(command)
 

@@ -26,6 +26,8 @@ MAX_METRIC_LABEL_VALUE: Final = 256
 MAX_METRICS: Final = 1_000
 MAX_IDEMPOTENCY_KEY: Final = 64
 
+_encode: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """Half of a character beyond the basic plane, which UTF-8 has no form for; NUL is refused by PostgreSQL."""
 
@@ -73,7 +75,7 @@ def config(value: JsonValue, *path: str) -> JsonObject:
     if not isinstance(value, dict):
         raise InvalidInputError(f"{_name(path)} must be a JSON object.", path=path)
     try:
-        size = len(json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode())
+        size = len(_encode(value).encode())
     except (ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
         raise InvalidInputError(f"{_name(path)} is no JSON: {error}.", path=path) from None
     if size > MAX_CONFIG_BYTES:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from domain.fold import RunState
-from domain.model import Run
 
 _KEPT: Final = 64
 """States; a plan has at most 1 MiB, and few runs are worked on at once."""
@@ -24,12 +22,15 @@ class RunStates:
     def __init__(self) -> None:
         self._states: OrderedDict[str, RunState] = OrderedDict()
 
-    def find(self, run: Run) -> RunState | None:
-        """Return the state of a run whose row was just read; None when it is not known."""
-        known = self._states.get(run.id)
-        if known is None or known.run.last_sequence != run.last_sequence:
+    def find(self, run_id: str, last_sequence: int, status: str) -> RunState | None:
+        """Return the state of a run after its newest event, None when it is not known.
+
+        What the engine keeps of it without an event may be another by now.
+        """
+        known = self._states.get(run_id)
+        if known is None or (known.run.last_sequence, known.run.status) != (last_sequence, status):
             return None
-        return replace(known, run=run)
+        return known
 
     def keep(self, states: Mapping[str, RunState]) -> None:
         """Remember what was committed."""

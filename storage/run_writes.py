@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, update
 
-from domain.fold import RunState
+from domain.fold import RunState, with_run
 from domain.model import Artifact, LogLine, Run, RunStatus
 from domain.transitions import FINAL
 from storage import arrivals, artifacts, plans
@@ -17,7 +18,7 @@ from storage.run_states import RunStates
 from storage.session import Session
 from storage.shapes import LOG_LINE, RUN
 from storage.sql import one_of, owned
-from storage.statements import AnyRow
+from storage.statements import AnyRow, Result
 from storage.tables import WAITING, WORKABLE, events, logs, run_labels, runs
 from storage.tasks import LOCK_OF_RUN, SqlTaskWrites
 from storage.types import UtcDateTime
@@ -29,14 +30,30 @@ _FIXED: Final = frozenset(
     }
 )
 _MOVING: Final = tuple(name for name in RUN.fields if name not in _FIXED)
+_INDEXED: Final = frozenset({"held", *(column.name for index in runs.indexes for column in index.columns)})
+_UNINDEXED: Final = tuple(name for name in _MOVING if name not in _INDEXED)
+_INDEXED_OF: Final = attrgetter(*(name for name in _MOVING if name in _INDEXED))
+"""What indexes hold of a run that may change; `held` is in their conditions alone."""
 
 _LOCK: Final = (
     select(*RUN.columns())
     .where(runs.c.id == bindparam("run_id"), owned(runs.c.tenant))
     .with_for_update(key_share=True)  # who adds a row that refers to the run need not wait
 )
+_ID, _LAST_SEQUENCE, _STATUS = (RUN.fields.index(name) for name in ("id", "last_sequence", "status"))
+_SHIFTING: Final = tuple(
+    (name, RUN.fields.index(name)) for name in ("labels", "held", "owner", "lease_until", "attempt", "begun")
+)
+"""What of a run may change without an event, with its place in the row."""
+
 _INSERT: Final = insert(runs)
-_SAVE: Final = update(runs).where(runs.c.id == bindparam("of_run")).values({name: bindparam(name) for name in _MOVING})
+_SAVE, _SAVE_UNINDEXED = (
+    update(runs).where(runs.c.id == bindparam("of_run")).values({name: bindparam(name) for name in names})
+    for names in (_MOVING, _UNINDEXED)
+)
+"""The second for what no index holds: SQLite writes an index anew for each of its columns that is set, though the value
+is the same."""
+
 _SET_LABELS: Final = update(runs).where(runs.c.id == bindparam("of_run")).values(labels=bindparam("labels"))
 _INSERT_LABEL: Final = insert(run_labels)
 _DELETE_LABELS: Final = delete(run_labels).where(run_labels.c.run_id == bindparam("of_run"))
@@ -100,14 +117,14 @@ class SqlRunWrites:
 
     async def lock(self, run_id: str, /) -> RunState | None:
         """Lock a run's row until the transaction ends, and read everything that decides about it."""
-        (row,) = await self._session.locked(_LOCK, run_id=run_id)
-        return await self._state(row)
+        (found,) = await self._session.locked(_LOCK, run_id=run_id)
+        return await self._state(found)
 
     async def lock_with_task(self, run_id: str, /) -> RunState | None:
         """Lock the row of a run's task, and then the run as `lock` does."""
-        task, row = await self._session.locked(LOCK_OF_RUN, _LOCK, run_id=run_id)
-        self._tasks.keep(task)
-        return await self._state(row)
+        task, found = await self._session.locked(LOCK_OF_RUN, _LOCK, run_id=run_id)
+        self._tasks.keep(task.first())
+        return await self._state(found)
 
     async def insert(self, state: RunState, /) -> None:
         """Add a run, with the plan that it carries over if it does."""
@@ -120,15 +137,17 @@ class SqlRunWrites:
     async def save(self, before: RunState, after: RunState, /) -> None:
         """Write what differs between two states of a locked run."""
         run = after.run
-        if before.run != run:
-            await self._session.execute(_SAVE, {name: getattr(run, name) for name in _MOVING} | {"of_run": run.id})
+        if before.run.last_sequence != run.last_sequence or before.run != run:
+            same = _INDEXED_OF(before.run) == _INDEXED_OF(run)
+            save, names = (_SAVE_UNINDEXED, _UNINDEXED) if same else (_SAVE, _MOVING)
+            await self._session.execute(save, {name: getattr(run, name) for name in names} | {"of_run": run.id})
         await plans.save(self._session, before, after)
         self._saved[run.id] = after
 
     async def set_labels(self, run_id: str, labels: tuple[str, ...], /) -> None:
         """Replace a run's labels."""
-        (row,) = await self._session.locked(_LOCK, run_id=run_id)
-        if row is None:
+        (found,) = await self._session.locked(_LOCK, run_id=run_id)
+        if (row := found.first()) is None:
             return
         await self._session.execute(_SET_LABELS, {"of_run": run_id, "labels": labels})
         await self._session.execute(_DELETE_LABELS, {"of_run": run_id})
@@ -198,15 +217,31 @@ class SqlRunWrites:
         """Let every lease without an end lapse."""
         await self._session.execute(_EXPIRE, {"now": now})
 
-    async def _state(self, row: AnyRow | None) -> RunState | None:
-        if row is None:
+    async def _state(self, found: Result) -> RunState | None:
+        if not found.rows:
             return None
-        run = RUN.read(row)
-        known = None if run.id in self._saved else self._states.find(run)
-        return known or await plans.state_of(self._session, run)
+        row = found.rows[0]
+        run_id = row[_ID]
+        known = None if run_id in self._saved else self._states.find(run_id, row[_LAST_SEQUENCE], row[_STATUS])
+        if known is not None:
+            return _shifted(known, found, row)
+        (row,) = found.read()
+        return await plans.state_of(self._session, RUN.read(row))
 
     async def _add_labels(self, run: Run, labels: tuple[str, ...]) -> None:
         of = {"tenant": run.tenant, "created_at": run.created_at, "run_id": run.id}
         rows = [of | {"label": label} for label in dict.fromkeys(labels)]
         if rows:
             await self._session.execute(_INSERT_LABEL, rows)
+
+
+def _shifted(known: RunState, found: Result, row: AnyRow) -> RunState:
+    """Return the state of a run whose events are all known, as its row now is; most are as they were."""
+    values = {name: _value(found, row, place) for name, place in _SHIFTING}
+    changed = {name: value for name, value in values.items() if getattr(known.run, name) != value}
+    return with_run(known, **changed) if changed else known
+
+
+def _value(found: Result, row: AnyRow, place: int) -> Any:
+    value, read = row[place], found.readers[place]
+    return value if value is None or read is None else read(value)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Executable, FromClause, Table, text
 from sqlalchemy.sql.elements import KeyedColumnElement
 
+from domain.records import set_all, setters_of
 from domain.rows import Layout, layout_of
 from storage import locks
 from storage.errors import translated
@@ -92,25 +94,22 @@ class Session:
 
     async def row(self, statement: Executable, /, **params: Any) -> AnyRow | None:
         """Return a query's first row, None where there is none; raises as `rows`."""
-        found = await self.rows(statement, **params)
-        return found[0] if found else None
+        return (await self.result(statement, **params)).first()
 
     async def together(self, *statements: Executable, **params: Any) -> Sequence[Sequence[AnyRow]]:
         """Return the rows of queries that go in one message, in their order; they share the parameters. As `rows`."""
-        async with self._turn:
-            params = {"tenant": self.tenant, **params}
-            return [found.read() for found in await self._fetch(*((statement, params) for statement in statements))]
+        return [found.read() for found in await self._together(statements, params)]
 
-    async def locked(self, *statements: Executable, **params: Any) -> Sequence[AnyRow | None]:
-        """Return the row that each of these queries locks, in their order, as `together`.
+    async def locked(self, *statements: Executable, **params: Any) -> Sequence[Result]:
+        """Return the row that each of these queries locks, in their order, for those who read a part of it.
 
-        The time is asked for behind them, in the same message.
+        They go in one message, and the time is asked for behind them; they share the parameters. Raises as `rows`.
         """
         if self._moment is None:
-            found = await self.together(*statements, **params)
-        else:
-            *found, (self.moment,) = await self.together(*statements, self._moment, **params)
-        return [rows[0] if rows else None for rows in found]
+            return await self._together(statements, params)
+        *found, moment = await self._together((*statements, self._moment), params)
+        self.moment = moment.first()
+        return found
 
     async def constant(self, statement: Executable, /, **params: Any) -> AnyRow | None:
         """Return a row that never changes, as `row`, without holding a view for it.
@@ -148,6 +147,11 @@ class Session:
         """Return the name of the database's dialect."""
         return (await self._lease.take()).statements.dialect.name
 
+    async def _together(self, statements: Iterable[Executable], params: Params) -> Sequence[Result]:
+        async with self._turn:
+            params = {"tenant": self.tenant, **params}
+            return await self._fetch(*((statement, params) for statement in statements))
+
     async def _fetch(self, *queries: tuple[Executable, Params]) -> Sequence[Result]:
         link = await self._lease.take()
         with translated():
@@ -171,7 +175,10 @@ class Shape(Generic[T]):
         Attributes:
             related: Where records lie whose ids are in fields of this one, by the field.
         """
-        self._make: Callable[..., T] = make
+        self._make: Any = make  # mypy takes no class for hashable
+        self._get = attrgetter(*fields)
+        self._setters = setters_of(make)
+        self._set = tuple(self._setters[name] for name in fields)
         self._names = frozenset(fields)
         self.table = table
         self.fields = fields
@@ -193,7 +200,11 @@ class Shape(Generic[T]):
 
     def read(self, row: Sequence[Any], **others: Any) -> T:
         """Make the record of a row that begins with its columns."""
-        return self._make(**dict(zip(self.fields, row, strict=False)), **others)
+        record: T = object.__new__(self._make)
+        set_all(record, self._set, row)
+        for name, value in others.items():
+            self._setters[name](record, value)
+        return record
 
     def layout(
         self,
@@ -214,4 +225,6 @@ class Shape(Generic[T]):
 
     def values(self, record: T, **others: Any) -> dict[str, Any]:
         """Return a record's values by column, with others."""
-        return {name: getattr(record, name) for name in self.fields} | others
+        values = dict(zip(self.fields, self._get(record), strict=True))
+        values.update(others)
+        return values

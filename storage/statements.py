@@ -18,7 +18,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import TypeEngine
 
-from storage.types import Read
+from storage.types import Stored
 
 Params: TypeAlias = Mapping[str, Any]
 AnyRow: TypeAlias = Sequence[Any]
@@ -28,6 +28,7 @@ Codes: TypeAlias = Sequence[int]
 Query: TypeAlias = "tuple[Statement, Params]"
 Reader: TypeAlias = Callable[[Any], Any]
 Readers: TypeAlias = "tuple[Reader | None, ...]"
+Writer: TypeAlias = Callable[[Any], Any]
 
 _KEPT: Final = 2048
 """Compiled statements; lists alone have some hundred shapes."""
@@ -46,6 +47,10 @@ class Result:
     rows: Sequence[AnyRow]
     readers: Readers
 
+    def first(self) -> AnyRow | None:
+        """Return the first row with our values, None where there is none."""
+        return next(iter(self.read()), None)
+
     def read(self) -> Sequence[AnyRow]:
         """Return the rows with our values."""
         readers = [(place, read) for place, read in enumerate(self.readers) if read is not None]
@@ -55,7 +60,13 @@ class Result:
 @lru_cache(_KEPT)
 def _reader(type_: TypeEngine[Any], dialect: Dialect, code: int | None) -> Reader | None:
     """Return what reads a column's values that are not null, the same for all statements that select it."""
-    return type_.reader(dialect) if isinstance(type_, Read) else type_.result_processor(dialect, code)
+    return type_.reader(dialect) if isinstance(type_, Stored) else type_.result_processor(dialect, code)
+
+
+@lru_cache(_KEPT)
+def _writer(type_: TypeEngine[Any], dialect: Dialect) -> Writer | None:
+    """Return what makes the driver's value of one of ours that is not null; None where they are the same."""
+    return type_.writer(dialect) if isinstance(type_, Stored) else type_.bind_processor(dialect)
 
 
 def _read_row(row: list[Any], readers: Iterable[tuple[int, Reader]]) -> AnyRow:
@@ -80,17 +91,21 @@ class Statement:
         self._types = [type_.dialect_impl(self._dialect) for type_ in types]
         self._readers: Readers | None = None
         parameters = [compiled.binds[name] for name in compiled.positiontup or ()]
-        self._given = [
-            (parameter.key, parameter.type.dialect_impl(self._dialect).bind_processor(self._dialect))
-            for parameter in parameters
-        ]
+        self._names = [parameter.key for parameter in parameters]
+        writers = [_writer(parameter.type.dialect_impl(self._dialect), self._dialect) for parameter in parameters]
+        self._writers = [(place, write) for place, write in enumerate(writers) if write is not None]
         self._constants = {parameter.key: parameter.value for parameter in parameters if not parameter.required}
 
     def bind(self, values: Params) -> list[Any]:
         """Return the values of the parameters in the statement's order, as the driver takes them."""
         if self._constants:
             values = {**self._constants, **values}
-        return [values[name] if write is None else write(values[name]) for name, write in self._given]
+        bound = [values[name] for name in self._names]
+        for place, write in self._writers:
+            value = bound[place]
+            if value is not None:
+                bound[place] = write(value)
+        return bound
 
     def result(self, rows: Sequence[AnyRow], codes: Codes | None = None) -> Result:
         """Return what was found, of the driver's rows."""

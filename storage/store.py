@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from types import TracebackType
+from typing import Final, Literal, TypeAlias
 
 from sqlalchemy import select, text
 
@@ -32,6 +33,7 @@ from storage.transactions import SqlWriteTx, View, told
 from storage.writing import WritingLink, open_writer
 
 OnCommit = Callable[[Sequence[Event]], None]
+_Begun: TypeAlias = "tuple[SqlWriteTx, SqlEventWrites]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,24 +94,19 @@ class SqlStore:
         """Open a view for reading."""
         return View(Lease(self._readers), principal.tenant, self._log_id)
 
-    @asynccontextmanager
-    async def write(self, principal: Principal, /, *, short: bool = False) -> AsyncGenerator[SqlWriteTx, None]:
+    def write(self, principal: Principal, /, *, short: bool = False) -> AbstractAsyncContextManager[SqlWriteTx]:
         """Open a transaction for writing; one at a time.
 
         Raises:
             StoreBusyError: Another process held the database for too long.
             StoreFullError: The database can't grow or be written.
         """
-        head = await self._writer.begin(short=short)
-        try:
-            session = Session(self._writer.lease, principal.tenant)
-            events = SqlEventWrites(session, head)
-            tx = SqlWriteTx(session, principal, self.log_id, self._states, events=events, read_time=self._time)
-            yield tx
-        except BaseException:
-            await self._writer.give_up()
-            raise
-        await self._writer.end(events.head, events.appended, partial(self._tell, tx, events), short=short)
+        return _Write(self._writer, partial(self._begun, principal), self._tell, is_short=short)
+
+    def _begun(self, principal: Principal, head: int) -> _Begun:
+        session = Session(self._writer.lease, principal.tenant)
+        events = SqlEventWrites(session, head)
+        return SqlWriteTx(session, principal, self.log_id, self._states, events=events, read_time=self._time), events
 
     def _tell(self, tx: SqlWriteTx, events: SqlEventWrites) -> None:
         """Tell of a commit."""
@@ -120,6 +117,45 @@ class SqlStore:
 
     async def _time(self) -> datetime:
         return self._clock.now()
+
+
+class _Write:
+    """A transaction; a class and no generator, which costs twice as much."""
+
+    __slots__ = ("_begun", "_is_short", "_open", "_tell", "_writer")
+
+    def __init__(
+        self,
+        writer: Writer,
+        begun: Callable[[int], _Begun],
+        tell: Callable[[SqlWriteTx, SqlEventWrites], None],
+        *,
+        is_short: bool,
+    ) -> None:
+        self._writer = writer
+        self._begun = begun
+        self._tell = tell
+        self._is_short = is_short
+        self._open: _Begun | None = None
+
+    async def __aenter__(self) -> SqlWriteTx:
+        head = await self._writer.begin(short=self._is_short)
+        try:
+            self._open = tx, _ = self._begun(head)
+        except BaseException:
+            await self._writer.give_up()
+            raise
+        return tx
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        if error is not None:
+            await self._writer.give_up()
+        else:
+            assert self._open is not None
+            tx, events = self._open
+            await self._writer.end(events.head, events.appended, partial(self._tell, tx, events), short=self._is_short)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import cache
+from operator import attrgetter, is_
 from typing import Final
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -43,15 +44,17 @@ _SAVE: Final = (
     .where(tasks.c.id == bindparam("task_id"))
     .values({name: bindparam(name) for name in [*TASK.fields, "folded_name"] if name not in _FIXED})
 )
-_COUNTED: Final = (
-    *("status", "latest_run_id", "last_run_at", "last_run_duration", "last_error"),
+_COUNTERS: Final = (
+    *("latest_run_id", "last_run_at", "last_run_duration", "last_error"),
     *("total_runs", "finished_runs", "successful_runs", "failed_runs"),
 )
-_GIVEN: Final = tuple(name for name in TASK.fields if name not in _COUNTED)
-_SAVE_COUNTED: Final = (
-    update(tasks).where(tasks.c.id == bindparam("task_id")).values({name: bindparam(name) for name in _COUNTED})
+_COUNTED: Final = ("status", *_COUNTERS)
+_GIVEN: Final = attrgetter(*(name for name in TASK.fields if name not in _COUNTED))
+_SAVE_COUNTED, _SAVE_COUNTERS = (
+    update(tasks).where(tasks.c.id == bindparam("task_id")).values({name: bindparam(name) for name in names})
+    for names in (_COUNTED, _COUNTERS)
 )
-"""For what its runs change of a task."""
+"""For what its runs change of a task; the counters alone are in no index (see `storage.run_writes`)."""
 
 _DELETE: Final = delete(tasks).where(tasks.c.id == bindparam("task_id"))
 _DELETE_EVENTS: Final = delete(events).where(events.c.task_id == bindparam("of_task"))
@@ -128,9 +131,10 @@ class SqlTaskWrites:
     async def save(self, task: Task, /) -> None:
         """Write a locked task."""
         before, self._locked[task.id] = self._locked[task.id], task
-        if all(getattr(before, name) is getattr(task, name) for name in _GIVEN):
-            counted = {name: getattr(task, name) for name in _COUNTED}
-            await self._session.execute(_SAVE_COUNTED, counted | {"task_id": task.id})
+        if all(map(is_, _GIVEN(before), _GIVEN(task))):
+            same = before.status is task.status
+            save, names = (_SAVE_COUNTERS, _COUNTERS) if same else (_SAVE_COUNTED, _COUNTED)
+            await self._session.execute(save, {name: getattr(task, name) for name in names} | {"task_id": task.id})
             return
         values = TASK.values(task, folded_name=task.name.casefold())
         values = {name: value for name, value in values.items() if name not in _FIXED}

@@ -74,12 +74,23 @@ class SqlWriteTx:
         self.metrics = SqlMetricWrites(session)
         self.events = events
         self.idempotency = SqlIdempotencyWrites(session, principal, read_time)
-        self.history = SqlHistoryWrites(session, self.now)
-        self.read = SqlReadTx(session, log_id)
+        self._log_id = log_id
         self._session = session
         self._read_time = read_time
         self._now: datetime | None = None
         self._callbacks: list[Callable[[], None]] = []
+
+    # Few transactions have to do with these.
+
+    @property
+    def history(self) -> SqlHistoryWrites:
+        """The history of runs that are long over."""
+        return SqlHistoryWrites(self._session, self.now)
+
+    @property
+    def read(self) -> SqlReadTx:
+        """The same transaction's view of the store."""
+        return SqlReadTx(self._session, self._log_id)
 
     async def now(self) -> datetime:
         """Return the transaction's time, read once: at the first call."""

@@ -30,6 +30,7 @@ _REMEMBERED: Final = 1024
 """Values of a column."""
 
 _dump: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_EMPTY: Final[JsonValue] = {}
 
 Ordered: Final = Text().with_variant(Text(collation="C"), POSTGRESQL)
 """Text that sorts by code point, as SQLite's does; every id and name that lists are sorted by."""
@@ -45,8 +46,13 @@ def _in_utc(time: datetime) -> datetime:
     return time.astimezone(UTC)
 
 
-class Read(TypeDecorator[T], Generic[T]):
-    """A type whose values one function reads from what the driver gives."""
+def _aware(time: datetime) -> datetime:
+    to_micros(time)
+    return time
+
+
+class Stored(TypeDecorator[T], Generic[T]):
+    """A type whose values one function reads from what the driver gives, and one writes to what it takes."""
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
     cache_ok = True
@@ -60,8 +66,17 @@ class Read(TypeDecorator[T], Generic[T]):
         """Return what reads a value that is not NULL."""
         raise NotImplementedError
 
+    def bind_processor(self, dialect: Dialect) -> Writer:
+        """Return what writes a value; None is NULL."""
+        write = self.writer(dialect)
+        return lambda value: None if value is None else write(value)
 
-class UtcDateTime(Read[datetime]):
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes a value that is not None."""
+        raise NotImplementedError
+
+
+class UtcDateTime(Stored[datetime]):
     """An aware time in UTC with microseconds: an integer on SQLite, which has no type for it, else timestamptz."""
 
     impl = BigInteger
@@ -71,17 +86,16 @@ class UtcDateTime(Read[datetime]):
         """Choose the column's type."""
         return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == POSTGRESQL else BigInteger())
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Refuse a naive time, with TypeError."""
-        micros = None if value is None else to_micros(value)
-        return value if dialect.name == POSTGRESQL else micros
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes a time that is not None; it refuses a naive one, with TypeError."""
+        return _aware if dialect.name == POSTGRESQL else to_micros
 
     def reader(self, dialect: Dialect) -> Reader:
         """Return what reads a value that is not NULL, in UTC."""
         return _in_utc if dialect.name == POSTGRESQL else from_micros
 
 
-class _JsonBased(Read[T], Generic[T]):
+class _JsonBased(Stored[T], Generic[T]):
     """A value kept as JSON, None as NULL; NaN and Infinity are refused with ValueError.
 
     It is read as it was written, to the order of keys and the kind of each number, which jsonb would not keep.
@@ -93,9 +107,10 @@ class _JsonBased(Read[T], Generic[T]):
         """Choose the column's type."""
         return dialect.type_descriptor(JSON(none_as_null=True) if dialect.name == POSTGRESQL else Text())
 
-    def bind_processor(self, dialect: Dialect) -> Writer:
-        """Return what writes the value's JSON, a text to every driver."""
-        return lambda value: None if value is None else _dump(self.encode(value))
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes the JSON of a value that is not None, a text to every driver."""
+        encode = self.encode
+        return lambda value: _dump(encode(value))
 
     def reader(self, dialect: Dialect) -> Reader:
         """Return what reads a value that is not NULL."""
@@ -118,17 +133,21 @@ class Json(_JsonBased[JsonValue]):
 
     cache_ok = True
 
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes the JSON of a value that is not None; many are empty objects."""
+        return lambda value: "{}" if value == _EMPTY else _dump(value)
+
 
 class Listed(_JsonBased[Sequence[str]]):
     """Strings to look for."""
 
     cache_ok = True
 
-    def bind_processor(self, dialect: Dialect) -> Writer:
-        """Return what writes the list, on PostgreSQL of texts as it has them."""
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes a list, on PostgreSQL of texts as it has them."""
         if dialect.name != POSTGRESQL:
-            return super().bind_processor(dialect)
-        return lambda value: None if value is None else _dump([without_nul(item) for item in value])
+            return super().writer(dialect)
+        return lambda value: _dump([without_nul(item) for item in value])
 
 
 def _remembering(read: Reader, dialect: Dialect) -> Reader:
@@ -141,9 +160,10 @@ class Strings(_JsonBased[tuple[str, ...]]):
 
     cache_ok = True
 
-    def encode(self, value: Sequence[str]) -> Any:
-        """Return the strings as a list."""
-        return list(value)
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes a list of the strings; most are of the same few, and of none."""
+        write = lru_cache(_REMEMBERED)(_dump)
+        return lambda value: write(tuple(value))
 
     def decode(self, data: Any) -> tuple[str, ...]:
         """Return the strings."""
@@ -166,11 +186,11 @@ class Record(_JsonBased[T], Generic[T]):
         super().__init__()
         self.cls = cls
 
-    def bind_processor(self, dialect: Dialect) -> Writer:
-        """Return what writes the record's JSON; that of one which is written again and again is made once."""
-        write, written = super().bind_processor(dialect), dict[int, tuple[T | None, Any]]()
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes a record's JSON; that of one which is written again and again is made once."""
+        write, written = super().writer(dialect), dict[int, tuple[T, Any]]()
 
-        def write_once(value: T | None) -> Any:
+        def write_once(value: T) -> Any:
             known = written.get(id(value))
             if known is not None and known[0] is value:
                 return known[1]
@@ -213,7 +233,7 @@ class Records(_JsonBased[tuple[T, ...]], Generic[T]):
         return tuple(from_json(self.cls, item) for item in data)
 
 
-class Word(Read[E], Generic[E]):
+class Word(Stored[E], Generic[E]):
     """A member of a string enum, as its value; new members need no migration."""
 
     cache_ok = True
@@ -222,16 +242,16 @@ class Word(Read[E], Generic[E]):
         super().__init__()
         self.cls = cls
 
-    def process_bind_param(self, value: E | None, dialect: Dialect) -> str | None:
-        """Write the member's value."""
-        return None if value is None else str(value)
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes a member's value; no member is what the driver has a form for."""
+        return str
 
     def reader(self, dialect: Dialect) -> Reader:
         """Return what reads a value that is not NULL."""
         return {member.value: member for member in self.cls}.__getitem__
 
 
-class Severity(Read[LogLevel]):
+class Severity(Stored[LogLevel]):
     """A log level as a number, so that "from this level up" is a comparison."""
 
     impl = SmallInteger
@@ -239,9 +259,9 @@ class Severity(Read[LogLevel]):
 
     _levels: Final = tuple(LogLevel)
 
-    def process_bind_param(self, value: LogLevel | None, dialect: Dialect) -> int | None:
-        """Write the level's rank, 0 the lowest."""
-        return None if value is None else self._levels.index(value)
+    def writer(self, dialect: Dialect) -> Writer:
+        """Return what writes a level's rank, 0 the lowest."""
+        return self._levels.index
 
     def reader(self, dialect: Dialect) -> Reader:
         """Return what reads a value that is not NULL."""

@@ -60,20 +60,21 @@ class RunService:
             LimitReachedError: The policy is REFUSE and a run is active.
             IdempotencyKeyReusedError: The key came before with another input.
         """
-        key = request_key("createRun", new.idempotency_key, replace(new, idempotency_key=None))
+        given = new.idempotency_key
+        key = None if given is None else request_key("createRun", given, replace(new, idempotency_key=None))
         values: dict[str, Any] = {
             "labels": check.labels(new.labels, "labels"),
             "priority": check.whole(new.priority, "priority", minimum=-100, maximum=100),
             "auto_approve": new.auto_approve,
         }
-        config = check.config({} if new.config is None else new.config, "config")
+        config = None if new.config is None else check.config(new.config, "config")
         async with self._store.write(principal, short=key is None) as tx:
             if key is not None and (ids := await tx.idempotency.find(key)) is not None:
                 return await _existing(tx, ids[0])
             task = await tx.tasks.lock(new.task_id)
             if task is None:
                 raise NotFoundError("task", new.task_id, path=("task_id",))
-            merged = check.config({**task.config, **config}, "config")
+            merged = task.config if config is None else check.config({**task.config, **config}, "config")
             self._teams.validate(task.team, merged)
             run = await self._begin(tx, task, team=task.team, config=merged, **values)
             return await _kept(tx, key, run)

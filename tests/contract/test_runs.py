@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from domain import commands as c
 from domain.fold import RunState
@@ -16,6 +17,8 @@ from domain.model import ANONYMOUS, ENGINE, DecisionKind, Run, RunStatus, StepSt
 from domain.paging import PageRequest, RunOrder, TimeRange
 from domain.store import RunFilter
 from storage.store import open_store
+from storage.tables import runs
+from storage.transactions import SqlWriteTx
 from tests.contract.world import NOON, SECOND, SetClock, World, ids
 from tests.unit.lives import APPROVE, CANCEL, CHANGE, CLAIM, METRIC, REJECT, carried, deliver
 from tests.unit.strategies import record
@@ -91,6 +94,30 @@ async def test_what_was_taken_back_is_not_remembered(world: World) -> None:
     with pytest.raises(LookupError):
         await plan_and_fail()
     assert await world.state(made.run.id) == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"labels": ("new",)}, {"held": True}, {"attempt": 7}, {"begun": False}),
+        *({"owner": "other", "lease_until": NOON + SECOND}, {"owner": None}),
+    ],
+    ids=str,
+)
+async def test_what_changes_without_an_event_is_read_beside_a_state_that_is_remembered(
+    world: World, changed: dict[str, Any]
+) -> None:
+    before = await world.do((await world.add_run(await world.add_task())).run.id, CLAIM, deliver(), APPROVE, CLAIM)
+    async with world.store.write(ENGINE) as tx:
+        assert isinstance(tx, SqlWriteTx)
+        await tx.execute(update(runs).where(runs.c.id == before.run.id).values(**changed), {})
+    after = replace(before, run=replace(before.run, **changed))
+    assert after != before
+    assert await world.state(before.run.id) == after
+    started = await world.do(before.run.id, c.StartStep(key="a"))
+    assert {name: getattr(started.run, name) for name in changed} == changed
+    async with world.store.read(ENGINE) as view:
+        assert await view.runs.many([before.run.id]) == {before.run.id: started.run}
 
 
 async def test_more_runs_than_are_remembered_are_read_from_the_database(world: World) -> None:
