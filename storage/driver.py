@@ -4,7 +4,8 @@ Stock aiosqlite goes to the thread of the connection to open a cursor, to execut
 statement executes and fetches in one hop, and one whose outcome nobody waits for (a BEGIN, a change) is only handed
 over: it takes no hop at all. Should it fail, all that follows it fails with its error, up to the rollback.
 
-A connection that only reads goes to its thread for what takes long, and for nothing else.
+Where nothing is under way on the thread, what is short is read where it is called. A connection that only reads goes to
+its thread for what takes long, and for nothing else.
 """
 
 from __future__ import annotations
@@ -107,15 +108,12 @@ class PipelinedConnection(aiosqlite.Connection):
             self._failure = error
 
 
-class ReadingConnection(PipelinedConnection):
-    """A connection that reads what is short where it is called, and the rest on its thread.
+class LimitedConnection(PipelinedConnection):
+    """A connection that can read where it is called, if what it reads is short.
 
     Most reads are a few rows by an index, which SQLite finds in less time than it takes to tell a thread; and while
     both threads run, each row waits for the interpreter's lock. What is not short stops after so many of SQLite's steps
-    and begins again on the thread, as does what fails; so the loop is never held up for longer than that, and whoever
-    reads much lets others have a turn now and then. Nothing is
-    under way on the thread but while `fetch` is waited for, which is once at a time. Nobody locks readers out: the
-    database is in WAL mode (https://www.sqlite.org/wal.html#concurrency).
+    and begins again on the thread, as does what fails; so the loop is never held up for longer than that.
     """
 
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
@@ -123,12 +121,44 @@ class ReadingConnection(PipelinedConnection):
         self._caller = get_ident()
         self._long: dict[str, float] = {}
         self._looks = 0
-        self._reads_in_turn = False
-        self._turn_began = 0.0
+        self._stops = False
 
     def limit(self) -> None:
         """Begin to stop what is not short; to be called once the connection is open."""
         self._conn.set_progress_handler(self._is_too_long_here, _STEPS)
+
+    def _read_here(self, now: float, operation: str, parameters: Sequence[Any]) -> list[Any] | None:
+        """Execute a statement and return its rows, None if that is for the thread; nothing may be under way there."""
+        if self._failure is None and self._long.get(operation, now) <= now:
+            self._looks, self._stops = 0, True
+            try:
+                return self._fetch(operation, parameters)
+            except sqlite3.OperationalError:
+                if len(self._long) >= _KNOWN:
+                    self._long.clear()
+                self._long[operation] = now + _LONG_FOR
+            finally:
+                self._stops = False
+        return None
+
+    def _is_too_long_here(self) -> bool:
+        # SQLite counts the steps of a statement on from its last use, so the first look may come at once.
+        self._looks += 1
+        return self._stops and self._looks > 1 and get_ident() == self._caller
+
+
+class ReadingConnection(LimitedConnection):
+    """A connection that only reads: what is short where it is called, and the rest on its thread.
+
+    Whoever reads much lets others have a turn now and then. Nothing is under way on the thread but while `fetch` is
+    waited for, which is once at a time. Nobody locks readers out: the database is in WAL mode
+    (https://www.sqlite.org/wal.html#concurrency).
+    """
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector)
+        self._reads_in_turn = False
+        self._turn_began = 0.0
 
     async def fetch(self, operation: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Execute a statement and return its rows."""
@@ -138,15 +168,8 @@ class ReadingConnection(PipelinedConnection):
             asyncio.get_running_loop().call_soon(self._end_turn)
         elif now - self._turn_began > _TURN:
             await asyncio.sleep(0)
-        if self._failure is None and self._long.get(operation, now) <= now:
-            self._looks = 0
-            try:
-                return self._fetch(operation, parameters)
-            except sqlite3.OperationalError:
-                if len(self._long) >= _KNOWN:
-                    self._long.clear()
-                self._long[operation] = now + _LONG_FOR
-        return await super().fetch(operation, parameters)
+        rows = self._read_here(now, operation, parameters)
+        return await super().fetch(operation, parameters) if rows is None else rows
 
     def hand_over(self, operation: str, *parameters: Sequence[Any]) -> None:
         """Execute a statement; should it fail, what follows fails with its error, up to the rollback."""
@@ -158,11 +181,6 @@ class ReadingConnection(PipelinedConnection):
 
     def _end_turn(self) -> None:
         self._reads_in_turn = False
-
-    def _is_too_long_here(self) -> bool:
-        # SQLite counts the steps of a statement on from its last use, so the first look may come at once.
-        self._looks += 1
-        return self._looks > 1 and get_ident() == self._caller
 
 
 async def connect_to_read(path: Path, *, busy_timeout: float) -> ReadingConnection:

@@ -1,4 +1,4 @@
-"""The connection that writes: short transactions where they are called, all else on its thread."""
+"""The connection that writes: what is short where it is called, all else on its thread."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from storage.connections import SqliteLink
-from storage.driver import PipelinedConnection
+from storage.driver import LimitedConnection
 
 BEGIN: Final = "BEGIN IMMEDIATE"
 """What a transaction begins with that writes: it locks the database against other writers."""
@@ -21,44 +22,64 @@ _UNDO_IN_MEMORY: Final = "PRAGMA temp_store = MEMORY"
 _UNDO_IN_FILE: Final = "PRAGMA temp_store = DEFAULT"
 """For what may be much."""
 
+_AT_ONCE: Final = "PRAGMA busy_timeout = 0"
+"""For whoever can't wait here until another process is done with the database."""
+
 _SAVEPOINT: Final = "SAVEPOINT part"
 _RELEASE: Final = "RELEASE part"
 _ROLL_BACK: Final = "ROLLBACK TO part"
 
 
-class WritingConnection(PipelinedConnection):
-    """A driver's connection that executes a few short statements where it is called.
+class WritingConnection(LimitedConnection):
+    """A driver's connection that goes to its thread for the sync of a commit, and for what may take long.
 
-    SQLite changes a few rows in less time than it takes to tell a thread. What takes its time is the sync of a commit;
-    that goes to the thread, as does a transaction that nobody called short. Nothing is under way there but while
-    something is waited for, so whoever begins here finds the connection at rest.
+    SQLite reads or changes a few rows in less time than it takes to tell a thread. Where a transaction is short, all of
+    its statements are executed where they are called. Of any other, the queries before its first change are; the
+    changes are handed over, and what follows them goes to the thread, too. So each waits for the thread once, in its
+    commit. Nothing is under way there but while something is waited for, so whoever begins here finds the connection
+    at rest.
     """
 
     def __init__(self, connector: Callable[[], sqlite3.Connection], *, busy_timeout: float) -> None:
         super().__init__(connector)
         self._patience = f"PRAGMA busy_timeout = {round(1000 * busy_timeout)}"
-        self._is_here = False
+        self._in_force: tuple[str, ...] = ()
+        self._is_short = False
+        self._is_unchanged = False  # and so at rest
 
-    async def begin(self) -> None:
+    def begin(self) -> None:
+        """Begin a transaction: here, or else on the thread; should it fail, what follows fails with its error."""
+        try:
+            self._begin_here(_UNDO_IN_FILE)
+        except sqlite3.Error:
+            for operation in (*self._due(_UNDO_IN_FILE, self._patience), BEGIN):
+                self.hand_over(operation)
+        else:
+            self._is_unchanged = True
+
+    async def begin_short(self) -> None:
         """Begin a transaction whose statements are executed where they are called; they must be short."""
         try:
-            self._unless_failed(self._begin_at_once)
-        except sqlite3.OperationalError:
-            await super().fetch(BEGIN)  # another process has the database, which takes as long as it takes
-        self._is_here = True
+            self._begin_here(_UNDO_IN_MEMORY)
+        except sqlite3.OperationalError:  # another process has the database, which takes as long as it takes
+            for operation in (*self._due(_UNDO_IN_MEMORY, self._patience), BEGIN):
+                await super().fetch(operation)
+        self._is_short = True
 
     async def fetch(self, operation: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Execute a statement, after all that was handed over, and return its rows."""
-        if not self._is_here:
-            return await super().fetch(operation, parameters)
-        rows: list[Any] = self._unless_failed(partial(self._fetch, operation, parameters))
-        return rows
+        """Execute a query, after all that was handed over, and return its rows."""
+        if self._is_short:
+            self.check()
+            return self._fetch(operation, parameters)
+        rows = self._read_here(monotonic(), operation, parameters) if self._is_unchanged else None
+        return await super().fetch(operation, parameters) if rows is None else rows
 
     def hand_over(self, operation: str, *parameters: Sequence[Any]) -> None:
         """Have a statement executed; should it fail, what follows fails with its error, up to the rollback."""
-        if self._is_here:
+        if self._is_short:
             self._attempt(operation, parameters)
         else:
+            self._is_unchanged = False
             super().hand_over(operation, *parameters)
 
     def check(self) -> None:
@@ -82,25 +103,31 @@ class WritingConnection(PipelinedConnection):
         return self._conn.in_transaction
 
     async def commit(self) -> None:
-        """Commit what was done, on the thread."""
-        await super().commit()
-        self._is_here = False
+        """Commit what was done, on the thread; where nothing was changed there is nothing to sync."""
+        if self._is_unchanged:
+            self._unless_failed(self._conn.commit)
+        else:
+            await super().commit()
+        self._is_short = self._is_unchanged = False
 
     async def rollback(self) -> None:
         """Take back what the transaction did, if there is one, and forget that something in it failed."""
-        if self._is_here:
-            self._is_here = False
+        self._in_force = ()  # as a failure may have kept them from it
+        if self._is_short or self._is_unchanged:
+            self._is_short = self._is_unchanged = False
             self._roll_back()
         else:
             await self._wait_for(self._roll_back)
 
-    def _begin_at_once(self) -> None:
-        self._conn.execute(_UNDO_IN_MEMORY)
-        self._conn.execute("PRAGMA busy_timeout = 0")
-        try:
-            self._conn.execute(BEGIN)
-        finally:
-            self._conn.execute(self._patience)
+    def _begin_here(self, undo: str) -> None:
+        self.check()
+        for operation in (*self._due(undo, _AT_ONCE), BEGIN):
+            self._conn.execute(operation)
+
+    def _due(self, *settings: str) -> tuple[str, ...]:
+        """Return those of some settings that are not in force, and take them to be."""
+        due, self._in_force = tuple(one for one in settings if one not in self._in_force), settings
+        return due
 
 
 class WritingLink(SqliteLink):
@@ -112,7 +139,7 @@ class WritingLink(SqliteLink):
 
     async def begin(self) -> None:
         """Begin a transaction of short statements, which are executed where they are called."""
-        await self._writer.begin()
+        await self._writer.begin_short()
         self._begun = True
 
     def check(self) -> None:
@@ -133,8 +160,8 @@ class WritingLink(SqliteLink):
 
     def _begin_once(self) -> None:
         if not self._begun:
-            self._writer.hand_over(_UNDO_IN_FILE)
-        super()._begin_once()
+            self._begun = True
+            self._writer.begin()
 
 
 async def connect(path: Path, *, busy_timeout: float) -> WritingConnection:
@@ -149,6 +176,7 @@ async def connect(path: Path, *, busy_timeout: float) -> WritingConnection:
         busy_timeout=busy_timeout,
     )
     await connection
+    connection.limit()
     return connection
 
 

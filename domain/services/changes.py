@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -13,6 +13,7 @@ from domain.fold import RunState
 from domain.lifecycle import Transition
 from domain.model import Run, RunStatus, Task, TaskStatus
 from domain.ports import WorkQueue
+from domain.records import replaced
 from domain.store import WriteTx
 from domain.tracing import NO_TRACER, Tracer, told, told_of_run
 from domain.transitions import FINAL, WORKING
@@ -56,7 +57,7 @@ class RunChanges:
         await tx.runs.insert(transition.state)
         told(tx, await tx.events.append(transition.events))
         await tx.tasks.save(
-            replace(
+            replaced(
                 task,
                 total_runs=run.number,
                 latest_run_id=run.id,
@@ -79,25 +80,28 @@ class RunChanges:
             contents: Bytes of the artifacts that were stored, by artifact id.
         """
         after = transition.state
-        if after == before:
+        if not transition.events and after == before:
             return after.run
+        is_end = after.run.status in FINAL and before.run.status not in FINAL
+        # Asked before anything is changed: what is asked after that may have to wait for it.
+        others = await _others(tx, after.run) if is_end else ()
         await tx.runs.save(before, after)
         if transition.events:
             told_of_run(tx, self._tracer, before.run, await tx.events.append(transition.events))
         await _add_rows(tx, transition, contents or {})
         if before.run.status is not after.run.status:
-            await self._follow(tx, after.run)
+            await self._follow(tx, after.run, others)
         await self._dispatch(tx, before.run, after.run)
         return after.run
 
-    async def _follow(self, tx: WriteTx, run: Run) -> None:
-        """Keep the task in step with its run, and let the next one go when it ended."""
+    async def _follow(self, tx: WriteTx, run: Run, others: Sequence[Run]) -> None:
+        """Keep the task in step with its run, and let the next one go when it ended and all others are held."""
         task = await tx.tasks.lock(run.task_id)
         assert task is not None, "a run's task can't go before the run"
         followed = _followed(task, run)
         if followed != task:
             await tx.tasks.save(followed)
-        if run.status in FINAL and all(other.held for other in await tx.runs.active(run.task_id)):
+        if others and all(other.held for other in others):
             released = await tx.runs.release_next(run.task_id)
             if released is not None:
                 await self._queue.submit(tx, released)
@@ -111,6 +115,11 @@ class RunChanges:
         ended = after.status in FINAL or after.status is RunStatus.CANCELLING
         if before.owner is not None and before.status is not after.status and ended:
             tx.after_commit(partial(self._queue.cancel, after.id))
+
+
+async def _others(tx: WriteTx, run: Run) -> Sequence[Run]:
+    """Return the runs of a run's task that have not ended, without that run."""
+    return [other for other in await tx.runs.active(run.task_id) if other.id != run.id]
 
 
 def _is_waiting(run: Run) -> bool:
