@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 import uvloop
 
+from graph.fanout import stream
 from tests.e2e.client import Api
 from tests.e2e.server import Served, serving
 
@@ -29,3 +30,9 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 @pytest.fixture(scope="session")
 def api(served: Served) -> Api:
     return served.api
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what falls due together be written together however slow the machine is."""
+    monkeypatch.setattr(stream, "SLICE_SECONDS", 3600.0)

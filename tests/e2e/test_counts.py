@@ -127,6 +127,7 @@ async def test_an_event_is_executed_and_encoded_once_for_each_group(
         assert len(encoded) == 3 * groups
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_burst_is_executed_once_and_written_once_to_each_socket(room: Room, api: Api, calls: Calls) -> None:
     run = str((await awaiting(api))["id"])
     there = len(await log_of(api, run))

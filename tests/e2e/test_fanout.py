@@ -175,6 +175,7 @@ async def test_an_event_is_executed_and_encoded_once_however_many_follow(
     assert room.fanout.subscribers == 0
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_events_that_are_committed_together_are_written_together(room: Room, api: Api, run_id: str) -> None:
     sinks = [Sink() for _ in range(5)]
     there = len(await log_of(api, run_id))
@@ -186,6 +187,7 @@ async def test_events_that_are_committed_together_are_written_together(room: Roo
         assert [sink.blocks - blocks for sink, blocks in zip(sinks, before, strict=True)] == [1] * 5
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_what_falls_due_together_is_one_write_to_each_socket(
     room: Room, api: Api, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
