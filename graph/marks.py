@@ -96,10 +96,16 @@ class Lookup:
     is_by_id: bool
 
 
+def definition_of(field: GraphQLField) -> StrawberryField | None:
+    """Return what a field was made of, None for one that is not Strawberry's."""
+    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    return definition if isinstance(definition, StrawberryField) else None
+
+
 def metadata_of(field: GraphQLField) -> Mapping[Any, Any]:
     """Return a field's metadata; nothing for one that is not Strawberry's."""
-    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    return definition.metadata if isinstance(definition, StrawberryField) else {}
+    definition = definition_of(field)
+    return {} if definition is None else definition.metadata
 
 
 def is_marked(metadata: Mapping[str, object] | None, mark: Mapping[str, bool]) -> bool:

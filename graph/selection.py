@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from graphql import (
     FieldNode,
@@ -22,6 +22,8 @@ from strawberry.types.field import StrawberryField
 
 from domain.paging import Fields, Related
 from graph.marks import ATTRIBUTE, CONTEXTUAL, LISTED, LOOKUP, Attribute, Contextual, Lookup, metadata_of
+
+M = TypeVar("M")
 
 _TYPENAME: Final = "__typename"
 
@@ -155,19 +157,22 @@ def _item_type(connection: GraphQLObjectType) -> GraphQLObjectType | None:
 @lru_cache
 def _attributes(type_: GraphQLObjectType) -> dict[str, Collection[str]]:
     """Return the field of its object's record that each field of a type is, of those that are one."""
-    marks = {name: metadata_of(field).get(ATTRIBUTE) for name, field in type_.fields.items()}
-    return {name: {mark.field} for name, mark in marks.items() if isinstance(mark, Attribute)}
+    return {name: {mark.field} for name, mark in _marked(type_, ATTRIBUTE, Attribute).items()}
 
 
 @lru_cache
 def _of_context(type_: GraphQLObjectType) -> dict[str, Collection[str]]:
     """Return the fields of its object's record that fields of a type read which depend on the context besides."""
-    marks = {name: metadata_of(field).get(CONTEXTUAL) for name, field in type_.fields.items()}
-    return {name: mark.fields for name, mark in marks.items() if isinstance(mark, Contextual)}
+    return {name: mark.fields for name, mark in _marked(type_, CONTEXTUAL, Contextual).items()}
 
 
 @lru_cache
-def _lookups(type_: GraphQLObjectType) -> Mapping[str, Lookup]:
+def _lookups(type_: GraphQLObjectType) -> dict[str, Lookup]:
     """Return the lookups that fields of a type make."""
-    marks = {name: metadata_of(field).get(LOOKUP) for name, field in type_.fields.items()}
-    return {name: mark for name, mark in marks.items() if isinstance(mark, Lookup)}
+    return _marked(type_, LOOKUP, Lookup)
+
+
+def _marked(type_: GraphQLObjectType, key: str, cls: type[M]) -> dict[str, M]:
+    """Return what the metadata of a type's fields has under a key, of those fields that have it."""
+    marks = {name: metadata_of(field).get(key) for name, field in type_.fields.items()}
+    return {name: mark for name, mark in marks.items() if isinstance(mark, cls)}

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from domain.paging import Fields, Related
 from domain.rows import Layout
-from storage.filters import Labelled, Labels, Terms, among, conditions
+from storage.filters import Labelled, Labels, Terms, Test, among, conditions
 from storage.joined import Joins, join, joins, layouts, needed
 from storage.keyset import Bound, Ordering, part_reader
 from storage.session import Shape
@@ -88,7 +88,7 @@ class Outline:
         for term in self.terms:
             test, column, name = term
             if test is among and column in self.merged:
-                return column, name, replace(self, terms=tuple(other for other in self.terms if other is not term))
+                return column, name, self._without(term)
         return None
 
     def labels(self) -> tuple[Labelled, str, Outline] | None:
@@ -96,8 +96,11 @@ class Outline:
         for term in self.terms:
             test, _, name = term
             if isinstance(test, Labelled) and test.part is Labels.LEAD:
-                return test, name, replace(self, terms=tuple(other for other in self.terms if other is not term))
+                return test, name, self._without(term)
         return None
+
+    def _without(self, term: tuple[Test, str, str]) -> Outline:
+        return replace(self, terms=tuple(other for other in self.terms if other is not term))
 
     @cached_property
     def names(self) -> tuple[str, ...]:

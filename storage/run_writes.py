@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, select, update
 
@@ -237,11 +237,6 @@ class SqlRunWrites:
 
 def _shifted(known: RunState, found: Result, row: AnyRow) -> RunState:
     """Return the state of a run whose events are all known, as its row now is; most are as they were."""
-    values = {name: _value(found, row, place) for name, place in _SHIFTING}
+    values = {name: found.value(row, place) for name, place in _SHIFTING}
     changed = {name: value for name, value in values.items() if getattr(known.run, name) != value}
     return with_run(known, **changed) if changed else known
-
-
-def _value(found: Result, row: AnyRow, place: int) -> Any:
-    value, read = row[place], found.readers[place]
-    return value if value is None or read is None else read(value)

@@ -47,6 +47,11 @@ class Result:
     rows: Sequence[AnyRow]
     readers: Readers
 
+    def value(self, row: AnyRow, place: int) -> Any:
+        """Return our value of a row's column."""
+        value, read = row[place], self.readers[place]
+        return value if value is None or read is None else read(value)
+
     def first(self) -> AnyRow | None:
         """Return the first row with our values, None where there is none."""
         return next(iter(self.read()), None)

@@ -29,12 +29,12 @@ from graphql import (
 from graphql.execution.values import VariableValues
 from graphql.utilities import coerce_input_literal
 from strawberry import Schema
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import has_object_definition
 from strawberry.types.field import StrawberryField
 
 from graph.execution.inputs import Convert, converter
+from graph.marks import definition_of
 from graph.selection import RememberingInfo, Selected
 
 
@@ -130,8 +130,8 @@ class Call:
 
 def compile_call(schema: GraphQLSchema, field: GraphQLField, nodes: list[FieldNode]) -> Call | None:
     """Compile the call of a field's resolver, None if it has to be Strawberry's own."""
-    definition, whole = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF), _strawberry(schema)
-    if not isinstance(definition, StrawberryField) or whole is None or not _is_plain(definition):
+    definition, whole = definition_of(field), _strawberry(schema)
+    if definition is None or whole is None or not _is_plain(definition):
         return None
     written = {argument.name.value: argument.value for argument in nodes[0].arguments or ()}
     own = {whole.config.name_converter.from_argument(argument): argument for argument in definition.arguments}
@@ -156,9 +156,9 @@ def compile_call(schema: GraphQLSchema, field: GraphQLField, nodes: list[FieldNo
 
 def yields_events(field: GraphQLField) -> bool:
     """Whether a field of a subscription is each event itself, with nothing of ours or of the operator's in between."""
-    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    definition = definition_of(field)
     return (
-        isinstance(definition, StrawberryField)
+        definition is not None
         and definition.is_subscription
         and not definition.extensions
         and not definition.permission_classes

@@ -95,9 +95,7 @@ class Plans:
 
     def find(self, executor: CompilingExecutor, type_: GraphQLObjectType, details: FieldDetailsList) -> Part | None:
         """Return what makes answers of objects of a type for a field's selections, None for what can't be compiled."""
-        given = executor.variable_values.coerced
-        # A name that is not given is no other than one that is null: both are errors in a condition.
-        key = (type_.name, *(id(each.node) for each in details), *(given.get(name) for name in self._conditions))
+        key = (type_.name, *(id(each.node) for each in details), *self._decided(executor.variable_values))
         try:
             return self._plans[key]
         except KeyError:
@@ -111,8 +109,7 @@ class Plans:
 
     def root(self, executor: CompilingExecutor) -> tuple[GraphQLObjectType, GroupedFieldSet] | None:
         """Return the type and the fields that an operation begins with, None if that is left to graphql-core."""
-        given = executor.variable_values.coerced
-        key = (id(executor.operation), *(given.get(name) for name in self._conditions))
+        key = (id(executor.operation), *self._decided(executor.variable_values))
         try:
             return self._roots[key]
         except KeyError:
@@ -136,8 +133,7 @@ class Plans:
             class_: Of the event.
             executor: Makes what would execute it.
         """
-        given = variables.coerced
-        key = (id(operation), class_, *(given.get(name) for name in self._conditions))
+        key = (id(operation), class_, *self._decided(variables))
         try:
             return self._events[key]
         except KeyError:
@@ -145,6 +141,11 @@ class Plans:
         if len(self._events) < _KEPT:
             self._events[key] = event
         return event
+
+    def _decided(self, variables: VariableValues) -> list[object]:
+        """Return what the conditions of the document depend on."""
+        # A name that is not given is no other than one that is null: both are errors in a condition.
+        return [variables.coerced.get(name) for name in self._conditions]
 
     def _compile_event(self, executor: CompilingExecutor, class_: type) -> EventPlan | None:
         type_, fields = self.root(executor) or (None, {})

@@ -23,7 +23,6 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.cast import get_strawberry_type_cast
-from strawberry.types.field import StrawberryField
 
 from domain.paging import Fields, Page
 from domain.rows import Rows
@@ -40,7 +39,18 @@ from graph.execution.parts import (
     UnexpectedError,
     leaf,
 )
-from graph.marks import ATTRIBUTE, CONTEXTUAL, LISTED, LOOKUP, READ, Contextual, Listed, Lookup, metadata_of
+from graph.marks import (
+    ATTRIBUTE,
+    CONTEXTUAL,
+    LISTED,
+    LOOKUP,
+    READ,
+    Contextual,
+    Listed,
+    Lookup,
+    definition_of,
+    metadata_of,
+)
 
 Executor: TypeAlias = StrawberryGraphQLCoreExecutionContext
 
@@ -276,16 +286,11 @@ def _fields(members: Iterable[Member]) -> Fields:
 
 def _read(field: GraphQLField, metadata: Mapping[object, Any]) -> Read | None:
     """Return what reads a field that has no resolver, arguments, extensions or permissions."""
-    definition = _strawberry(field)
+    definition = definition_of(field)
     if definition is None or field.args or not definition.is_basic_field:
         return None
     read: Read | None = metadata.get(READ)
     return attrgetter(definition.python_name) if read is None else read
-
-
-def _strawberry(field: GraphQLField) -> StrawberryField | None:
-    definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    return definition if isinstance(definition, StrawberryField) else None
 
 
 def _definition(type_: GraphQLObjectType | GraphQLAbstractType) -> StrawberryObjectDefinition | None:
