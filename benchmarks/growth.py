@@ -19,7 +19,7 @@ from benchmarks.client import Json, http
 from benchmarks.documents import COUNT, RUNS
 from benchmarks.requests import ask, post
 from benchmarks.results import Table
-from benchmarks.sizes import FLAT, ROUNDS, Place, compare, milliseconds, served, verdict
+from benchmarks.sizes import FLAT, ROUNDS, Place, compare, milliseconds, served, starting, verdict
 
 MOST: Final = int(os.environ.get("GROWTH_MOST", "1000000"))
 SIZES: Final = sorted({10_000, min(1_000_000, MOST), MOST})
@@ -67,9 +67,8 @@ async def measure(folder: Path) -> Table:
         file = await dataset.make(place, size, events=size, longest=LONGEST)
         seconds = time.perf_counter() - began
         table.row(f"{size:,} runs and events made", f"{seconds:.0f} s", f"{file.stat().st_size / 2**20:,.0f} MiB")
+    starting(table, folders)
     with served(folders) as places:
-        ready = [place.ready for place in places]
-        table.row("start to ready", milliseconds(ready), verdict(ready))
         await pages(table, places)
         await rates(table, places)
         await deep_pages(table, places)

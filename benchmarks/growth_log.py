@@ -15,11 +15,14 @@ from benchmarks.client import Http, create_task, http, subscribed
 from benchmarks.documents import ALL_EVENTS, EVENTS, RUN_EVENTS
 from benchmarks.process import resident_bytes
 from benchmarks.results import Table
-from benchmarks.sizes import ROUNDS, Place, compare, milliseconds, verdict
+from benchmarks.sizes import Place, compare, milliseconds, verdict
 from benchmarks.sockets import crowd
 
 PAGE: Final = 50
 BEHIND: Final = 1_000
+ATTACHED: Final = 25
+"""Times that somebody subscribes: a subscription is too short to tell its processor time."""
+
 PATIENCE: Final = 120.0
 _GLANCE: Final = 0.05
 """Seconds from a look at a server's memory to the next."""
@@ -40,7 +43,7 @@ async def attaching(table: Table, places: Sequence[Place]) -> None:
         f"allEvents after {BEHIND:,} before the head, to the first": [[] for _ in places],
         f"runEvents after {PAGE} before the end, to the first": [[] for _ in places],
     }
-    for _ in range(ROUNDS):
+    for _ in range(ATTACHED):
         for number, place in enumerate(places):
             run = dataset.run_id(place.runs)
             async with http(place.url) as api:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,12 +30,10 @@ class Place:
 
     Attributes:
         runs: How many there are.
-        ready: Seconds that its start took.
     """
 
     server: Server
     runs: int
-    ready: float
 
     @property
     def url(self) -> str:
@@ -46,12 +45,21 @@ class Place:
 def served(folders: Mapping[int, Path]) -> Generator[list[Place]]:
     """Have a server for each folder, by the number of its runs, while the block runs."""
     with ExitStack() as stack:
-        places = []
+        yield [Place(stack.enter_context(running_server(folder)), runs) for runs, folder in folders.items()]
+
+
+def starting(table: Table, folders: Mapping[int, Path]) -> None:
+    """Measure how long a server takes from its start until it answers, by turns."""
+    os.sync()  # what was just written must not be on its way to the disk meanwhile
+    taken: dict[int, list[float]] = {runs: [] for runs in folders}
+    for _ in range(ROUNDS):
         for runs, folder in folders.items():
             began = time.perf_counter()
-            server = stack.enter_context(running_server(folder))
-            places.append(Place(server, runs, time.perf_counter() - began))
-        yield places
+            with running_server(folder):
+                taken[runs].append(time.perf_counter() - began)
+    table.samples |= {f"start to ready, {runs}": seconds for runs, seconds in taken.items()}
+    medians = [median(seconds) for seconds in taken.values()]
+    table.row("start to ready", milliseconds(medians), verdict(medians))
 
 
 async def compare(
