@@ -11,186 +11,36 @@ function give up, without effect; then graphql-core executes the same selection 
 errors are its own. For that, an error of a field that is filled in must end up where it would have with graphql-core:
 nothing is left open below a place that may be null; such a place is itself filled in by graphql-core.
 
-A subscription's event of which nothing is left open is answered by its plan alone, without an executor.
+An operation of one field, such as a page, a mutation or a subscription's event, takes no executor as long as all is as
+expected (`graph.execution.single`, `graph.execution.plans.EventPlan`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from graphql import (
-    DirectiveNode,
-    DocumentNode,
     ExecutionResult,
     GraphQLError,
-    GraphQLIncludeDirective,
     GraphQLObjectType,
-    GraphQLSchema,
-    GraphQLSkipDirective,
-    OperationDefinitionNode,
     OperationType,
     Undefined,
-    VariableNode,
-    Visitor,
-    visit,
 )
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet, collect_fields
-from graphql.execution.values import VariableValues
+from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from domain.rows import RowsByKey
-from graph.execution.calls import Call, compile_call, yields_events
-from graph.execution.compiler import Compiler
 from graph.execution.parts import (
-    Build,
     Deferred,
     Notes,
     Part,
     Wanted,
 )
+from graph.execution.plans import Plans
+from graph.execution.single import SingleField
 from graph.marks import Lookup
-
-_KEPT: Final = 200
-"""Selections of a document; more only come from many combinations of `@skip` and `@include`."""
-
-_CONDITIONS: Final = {GraphQLSkipDirective.name, GraphQLIncludeDirective.name}
-
-
-@dataclass(frozen=True, slots=True)
-class EventPlan:
-    """How a subscription answers to an event, without an execution.
-
-    Attributes:
-        name: Of the one field, in the answer.
-        build: Makes what it becomes.
-    """
-
-    name: str
-    build: Build
-
-    def data(self, event: object, context: object) -> dict[str, Any]:
-        """Make an answer's data; any exception says that it takes an execution after all."""
-        return {self.name: self.build(event, None, Notes(context))}
-
-
-class Plans:
-    """The compiled selections of a document.
-
-    Args:
-        tree: The document; the plans live as long as it does.
-    """
-
-    def __init__(self, tree: DocumentNode) -> None:
-        self._conditions = _conditions(tree)
-        self._plans: dict[tuple[object, ...], Part | None] = {}
-        self._calls: dict[tuple[object, ...], Call | None] = {}
-        self._roots: dict[tuple[object, ...], tuple[GraphQLObjectType, GroupedFieldSet] | None] = {}
-        self._events: dict[tuple[object, ...], EventPlan | None] = {}
-
-    def __len__(self) -> int:
-        return len(self._plans)
-
-    def find(self, executor: CompilingExecutor, type_: GraphQLObjectType, details: FieldDetailsList) -> Part | None:
-        """Return what makes answers of objects of a type for a field's selections, None for what can't be compiled."""
-        key = (type_.name, *(id(each.node) for each in details), *self._decided(executor.variable_values))
-        try:
-            return self._plans[key]
-        except KeyError:
-            try:
-                plan = Compiler(executor).selection(type_, details)
-            except Exception:  # a condition, perhaps, further below; graphql-core will say what is wrong, and where
-                plan = None
-        if len(self._plans) < _KEPT:
-            self._plans[key] = plan
-        return plan
-
-    def root(self, executor: CompilingExecutor) -> tuple[GraphQLObjectType, GroupedFieldSet] | None:
-        """Return the type and the fields that an operation begins with, None if that is left to graphql-core."""
-        key = (id(executor.operation), *self._decided(executor.variable_values))
-        try:
-            return self._roots[key]
-        except KeyError:
-            root = _collect(executor)
-        if len(self._roots) < _KEPT:
-            self._roots[key] = root
-        return root
-
-    def event(
-        self,
-        operation: OperationDefinitionNode,
-        variables: VariableValues,
-        class_: type,
-        executor: Callable[[], CompilingExecutor],
-    ) -> EventPlan | None:
-        """Return what makes a subscription's answers to events of a class, None if it takes an execution.
-
-        Args:
-            operation: The subscription.
-            variables: Of this request.
-            class_: Of the event.
-            executor: Makes what would execute it.
-        """
-        key = (id(operation), class_, *self._decided(variables))
-        try:
-            return self._events[key]
-        except KeyError:
-            event = self._compile_event(executor(), class_)
-        if len(self._events) < _KEPT:
-            self._events[key] = event
-        return event
-
-    def _decided(self, variables: VariableValues) -> list[object]:
-        """Return what the conditions of the document depend on."""
-        # A name that is not given is no other than one that is null: both are errors in a condition.
-        return [variables.coerced.get(name) for name in self._conditions]
-
-    def _compile_event(self, executor: CompilingExecutor, class_: type) -> EventPlan | None:
-        type_, fields = self.root(executor) or (None, {})
-        if type_ is None or len(fields) != 1:
-            return None
-        ((name, details),) = fields.items()
-        field = executor.schema.get_field(type_, details[0].node.name.value)
-        if field is None or not yields_events(field):
-            return None
-        try:
-            part = Compiler(executor).event(field.type, class_, details)
-        except Exception:  # as in `find`
-            return None
-        return EventPlan(name, part.build) if isinstance(part, Part) and not part.is_open else None
-
-    def call(self, schema: GraphQLSchema, type_: GraphQLObjectType, details: FieldDetailsList) -> Call | None:
-        """Return how a field's resolver is called, None if that is left to graphql-core."""
-        key = (type_.name, *(id(each.node) for each in details))
-        try:
-            return self._calls[key]
-        except KeyError:
-            call = self._compile_call(schema, type_, details)
-        if len(self._calls) < _KEPT:
-            self._calls[key] = call
-        return call
-
-    def _compile_call(self, schema: GraphQLSchema, type_: GraphQLObjectType, details: FieldDetailsList) -> Call | None:
-        field = schema.get_field(type_, details[0].node.name.value)
-        if field is None or any(each.fragment_variable_values for each in details):
-            return None
-        return compile_call(schema, field, [each.node for each in details])
-
-
-def _collect(executor: CompilingExecutor) -> tuple[GraphQLObjectType, GroupedFieldSet] | None:
-    type_ = executor.schema.get_root_type(executor.operation.operation)
-    if type_ is None:
-        return None
-    try:
-        fields, deferred, _ = collect_fields(
-            executor.schema, executor.fragments, executor.variable_values, type_, executor.operation
-        )
-    except (GraphQLError, RecursionError):  # graphql-core will say so
-        return None
-    varies = any(each.fragment_variable_values for details in fields.values() for each in details)
-    return None if deferred or varies else (type_, fields)
 
 
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -268,10 +118,24 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             except Exception:  # noqa: S110  # graphql-core will say what is wrong
                 pass
             else:
-                return self._fill(answer, notes) if notes else answer
+                return self.fill(answer, notes) if notes else answer
         return super().collect_and_execute_subfields(return_type, field_details_list, path, result, position_context)
 
-    def _fill(self, answer: Any, notes: Notes) -> Any:
+    async def finish_single(self, field: SingleField, complete: Callable[[], Any]) -> ExecutionResult:
+        """Return the result of an operation of one field, whose value is made, or awaited, by a function."""
+        try:
+            try:
+                value = complete()
+                if self.is_awaitable(value):
+                    value = await value
+            except Exception as error:
+                self.handle_field_error(error, field.call.field.type, field.details, field.info.path)
+                value = None
+        except GraphQLError as error:
+            return cast("ExecutionResult", self._failed(error))
+        return cast("ExecutionResult", self.build_response({field.name: value}))
+
+    def fill(self, answer: Any, notes: Notes) -> Any:
         """Fill in what was left open; return the answer, or what makes it when it is awaited."""
         lookups: dict[Deferred, list[Wanted]] = {}
         awaited: list[tuple[dict[str, Any], str, Awaitable[Any]]] = []
@@ -347,23 +211,3 @@ def _answers(
 
 def _nowhere(_number: int) -> None:
     """Make no path: nothing is left open."""
-
-
-class _Conditions(Visitor):
-    """Collects the variables of `@skip` and `@include`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
-        if node.name.value in _CONDITIONS:
-            for argument in node.arguments or ():
-                if isinstance(argument.value, VariableNode):
-                    self.names.add(argument.value.name.value)
-
-
-def _conditions(tree: DocumentNode) -> tuple[str, ...]:
-    conditions = _Conditions()
-    visit(tree, conditions)
-    return tuple(sorted(conditions.names))

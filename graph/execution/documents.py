@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from graphql import (
@@ -22,9 +22,10 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graph.errors import ErrorCode, RequestError
-from graph.execution.compiled import Plans
 from graph.execution.limits import Limits, Price, price
 from graph.execution.overlaps import check_overlaps
+from graph.execution.plans import Plans
+from graph.execution.variables import Variables
 
 # A syntax tree takes a hundred times the memory of its text.
 _CACHED_DOCUMENTS: Final = 1_000
@@ -61,6 +62,44 @@ class InvalidDocumentError(Exception):
         self.errors = errors
 
 
+class Definition:
+    """An operation that a document defines, and what was found out about it.
+
+    Attributes:
+        node: In the syntax tree.
+
+    Args:
+        tree: The document.
+        node: See there.
+        limits: What it is held to.
+    """
+
+    def __init__(self, tree: DocumentNode, node: OperationDefinitionNode, limits: Limits) -> None:
+        self.node = node
+        self._tree = tree
+        self._limits = limits
+        self._priced_by: tuple[str, ...] = ()
+        self._prices: dict[_PriceKey, Price] = {}
+        self._variables: Variables | None = None
+
+    def price(self, schema: GraphQLSchema, variables: Mapping[str, object]) -> Price:
+        """Price the operation, remembering what it depends on."""
+        known = self._prices.get(_price_key(self._priced_by, variables))
+        if known is not None:
+            return known
+        priced = price(schema, self._limits, self._tree, self.node, variables)
+        self._priced_by = tuple(sorted(priced.variables))
+        if len(self._prices) < _CACHED_PRICES:
+            self._prices[_price_key(self._priced_by, variables)] = priced
+        return priced
+
+    def variables(self, schema: GraphQLSchema) -> Variables:
+        """Return the variables of the operation, which must be valid."""
+        if self._variables is None:
+            self._variables = Variables(schema, self.node.variable_definitions or ())
+        return self._variables
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A parsed document.
@@ -68,7 +107,7 @@ class Document:
     Attributes:
         text: What the client sent.
         tree: Its syntax tree.
-        operations: In the document's order.
+        definitions: Of its operations, in the document's order.
         fragments: By name.
         plans: How its selections are executed.
         limits: What its operations are held to.
@@ -76,20 +115,20 @@ class Document:
 
     text: str
     tree: DocumentNode
-    operations: tuple[OperationDefinitionNode, ...]
+    definitions: tuple[Definition, ...]
     fragments: Mapping[str, FragmentDefinitionNode]
     plans: Plans
     limits: Limits
-    _variables: dict[int, frozenset[str]] = field(default_factory=dict)
-    _prices: dict[_PriceKey, Price] = field(default_factory=dict)
 
-    def select(self, name: str | None) -> OperationDefinitionNode:
+    def select(self, name: str | None) -> Definition:
         """Find the operation to execute, the only one if no name is given.
 
         Raises:
             RequestError: BAD_USER_INPUT when there is none or the name is needed and missing.
         """
-        named = [op for op in self.operations if name is None or (op.name and op.name.value == name)]
+        if name is None and len(self.definitions) == 1:
+            return self.definitions[0]
+        named = [each for each in self.definitions if name is None or (each.node.name and each.node.name.value == name)]
         if len(named) == 1 or (named and name is not None):
             return named[0]
         if name is not None:
@@ -99,21 +138,6 @@ class Document:
                 ErrorCode.BAD_USER_INPUT, "The document has several operations; say which in operationName."
             )
         raise RequestError(ErrorCode.BAD_USER_INPUT, "The document has no operation.")
-
-    def price(
-        self, schema: GraphQLSchema, operation: OperationDefinitionNode, variables: Mapping[str, object]
-    ) -> Price:
-        """Price an operation, remembering what it depends on."""
-        number = next(number for number, each in enumerate(self.operations) if each is operation)
-        names = self._variables.get(number)
-        known = None if names is None else self._prices.get(_price_key(number, names, variables))
-        if known is not None:
-            return known
-        priced = price(schema, self.limits, self.tree, operation, variables)
-        self._variables[number] = priced.variables
-        if len(self._prices) < _CACHED_PRICES:
-            self._prices[_price_key(number, priced.variables, variables)] = priced
-        return priced
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +285,9 @@ class Documents:
                 raise RequestError(ErrorCode.LIMIT_EXCEEDED, message, limit=tokens) from None
             raise
         operations = (node for node in tree.definitions if isinstance(node, OperationDefinitionNode))
+        definitions = tuple(Definition(tree, node, limits) for node in operations)
         fragments = {node.name.value: node for node in tree.definitions if isinstance(node, FragmentDefinitionNode)}
-        return Document(text, tree, tuple(operations), fragments, Plans(tree), limits)
+        return Document(text, tree, definitions, fragments, Plans(tree), limits)
 
     def _validate(self, document: Document) -> None:
         check_overlaps(document.tree, document.limits)
@@ -285,9 +310,9 @@ def _bytes(text: str) -> int:
     return len(text.encode())
 
 
-def _price_key(number: int, names: frozenset[str], variables: Mapping[str, object]) -> _PriceKey:
-    """What the price of the document's operation with that number depends on."""
-    return (number, *(_size(variables[name]) if name in variables else "absent" for name in sorted(names)))
+def _price_key(names: Sequence[str], variables: Mapping[str, object]) -> _PriceKey:
+    """What the price of an operation depends on."""
+    return tuple([_size(variables[name]) if name in variables else "absent" for name in names])
 
 
 def _size(value: object) -> int | tuple[int] | None:

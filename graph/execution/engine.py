@@ -13,6 +13,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
@@ -225,10 +226,11 @@ class Engine:
 
     def _prepare(self, request: Request) -> Operation | Failure:
         document = self.documents.find(request.query, request.document_id)
-        node = document.select(request.operation_name)
-        document.price(self.schema, node, request.variables).check(document.limits)
+        definition = document.select(request.operation_name)
+        definition.price(self.schema, request.variables).check(document.limits)
         self.documents.ensure_valid(document)
-        values = get_variable_values(
+        node = definition.node
+        values = definition.variables(self.schema).coerce(request.variables) or get_variable_values(
             self.schema,
             node.variable_definitions or (),
             dict(request.variables),
@@ -255,12 +257,19 @@ class Engine:
     async def _run(self, operation: Operation, root: object, context: object) -> Answer:
         request = operation.request
         try:
-            result = self._executor(operation, root, context).execute_operation()
-            if not isinstance(result, ExecutionResult):
-                result = await cast("Awaitable[ExecutionResult]", result)
-            return _answer(result, request.request_id)
+            return _answer(await self._execute(operation, root, context), request.request_id)
         except Exception as error:
             return Failure([internal(error, request.request_id)])
+
+    async def _execute(self, operation: Operation, root: object, context: object) -> ExecutionResult:
+        executor = partial(self._executor, operation, root, context)
+        single = operation.document.plans.single(operation.node, operation.values, executor)
+        if single is not None:
+            done = await single.execute(root, context, operation.values, executor)
+            if done is not None:
+                return done
+        result = executor().execute_operation()
+        return result if isinstance(result, ExecutionResult) else await cast("Awaitable[ExecutionResult]", result)
 
     def _executor(self, operation: Operation, root: object, context: object) -> CompilingExecutor:
         """Make what executes an operation, of what was found out when it was prepared."""

@@ -11,7 +11,8 @@ from graphql import ExecutionResult, GraphQLError, GraphQLSchema, parse, validat
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from graph.execution.compiled import CompilingExecutor, Plans
+from graph.execution.compiled import CompilingExecutor
+from graph.execution.plans import Plans
 from tests.execution.documents import Told
 
 
@@ -82,16 +83,15 @@ class Compared:
             assert compiled == stock, f"{self._text}\n{variables}"
         at_once = self._at_once(variables, context(), root, operation)
         assert at_once is None or at_once == stock, f"{self._text}\n{variables}"
+        for _ in range(2):
+            single = await self._single(variables, context(), root, operation)
+            assert single is None or single == stock, f"{self._text}\n{variables}"
         return stock
 
     def _at_once(self, variables: Mapping[str, Any], context: object, root: object, name: str | None) -> Outcome | None:
         """Answer to an event as a subscription does without an execution; None where it takes one."""
-        executor = CompilingExecutor.build(
-            *(self._schema, self.tree, root, context, dict(variables), name),
-            is_awaitable=_is_awaitable,
-            plans=self.plans,
-        )
-        if not isinstance(executor, CompilingExecutor):
+        executor = self._executor(variables, context, root, name)
+        if executor is None:
             return None
         operation, values = executor.operation, executor.variable_values
         plan = self.plans.event(operation, values, type(root), lambda: executor)
@@ -100,12 +100,38 @@ class Compared:
         except Exception:
             return None
 
+    async def _single(
+        self, variables: Mapping[str, Any], context: object, root: object, name: str | None
+    ) -> Outcome | None:
+        """Answer as an operation of one field does; None where it takes an execution."""
+        executor = self._executor(variables, context, root, name)
+        if executor is None:
+            return None
+        values = executor.variable_values
+        single = self.plans.single(executor.operation, values, lambda: executor)
+        result = None if single is None else await single.execute(root, context, values, lambda: executor)
+        return None if result is None else await _outcome(_soon(result))
+
+    def _executor(
+        self, variables: Mapping[str, Any], context: object, root: object, name: str | None
+    ) -> CompilingExecutor | None:
+        executor = CompilingExecutor.build(
+            *(self._schema, self.tree, root, context, dict(variables), name),
+            is_awaitable=_is_awaitable,
+            plans=self.plans,
+        )
+        return executor if isinstance(executor, CompilingExecutor) else None
+
 
 async def compare(
     schema: GraphQLSchema, told: Told, context: Callable[[], object] = lambda: None, root: object = None
 ) -> Outcome:
     """Execute a request by both executors; as `Compared.answer`."""
     return await Compared(schema, told.text).answer(told.variables, context, root)
+
+
+async def _soon(result: ExecutionResult) -> ExecutionResult:
+    return result
 
 
 async def _outcome(result: Awaitable[ExecutionResult] | ExecutionResult) -> Outcome:

@@ -46,16 +46,18 @@ _LOOKED_UP: Final = frozenset(
         *("found", "foundSurely", "foundNamed"),
     )
 )
+_AWAITED: Final = frozenset(("awaited", "awaitedSurely"))
+_THINGS: Final = ("Thing", "Special")
 _SCALARS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "JSON": st.just(nodes.Null),
     "Stamp": st.sampled_from([nodes.Int(1), nodes.String("x")]),
 }
 
 
-def _focused(fields: frozenset[str]) -> GraphQLSchema:
-    """Return a schema to select from, where things have only some of their fields."""
+def _focused(fields: frozenset[str], *types: str) -> GraphQLSchema:
+    """Return a schema to select from, where some types have only some of their fields."""
     schema = build_schema(print_schema(SCHEMA))
-    for name in ("Thing", "Special"):
+    for name in types:
         type_ = schema.type_map[name]
         assert isinstance(type_, GraphQLObjectType)
         for each in type_.fields.keys() - fields:
@@ -68,7 +70,11 @@ def _selected(schema: GraphQLSchema) -> st.SearchStrategy[DocumentNode]:
 
 
 REQUESTS: Final[st.SearchStrategy[list[Told]]] = told(
-    SCHEMA, _selected(SCHEMA) | _selected(_focused(_FILLED_IN)) | _selected(_focused(_LOOKED_UP))
+    SCHEMA,
+    _selected(SCHEMA)
+    | _selected(_focused(_FILLED_IN, *_THINGS))
+    | _selected(_focused(_LOOKED_UP, *_THINGS))
+    | _selected(_focused(_AWAITED, "Query")),
 )
 
 _LEAVES: Final[dict[str, tuple[object, ...]]] = {

@@ -318,6 +318,7 @@ class Query(Given):
     looses: list[Loose]
     box: Box[int] | None
     awaited: Thing | None = by_coroutine("awaited", THING | None)
+    awaited_surely: Thing = by_coroutine("awaited_surely", THING | None)
 
 
 def build() -> GraphQLSchema:
