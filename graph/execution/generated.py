@@ -8,7 +8,7 @@ For `{ id status startedAt task { id } plan { version } }` of rows, each with it
             answers.append({
                 'id': (v if type(v := row[0]) is str else a(v)),
                 'status': b[row[1]],
-                'startedAt': (None if (v := row[2]) is None else c(v)),
+                'startedAt': (None if (v := row[2]) is None else c[v]),
                 'task': (d() if row[3] is None else {'id': (v if type(v := row[3]) is str else e(v))}),
                 'plan': None,
             })
@@ -30,6 +30,7 @@ from typing import Any, Final, Never, cast
 from graphql import GraphQLObjectType
 from graphql.pyutils import Path
 
+from domain.memory import Memory
 from domain.rows import Column, Layout
 from graph.execution.parts import (
     Build,
@@ -235,12 +236,17 @@ def _leaf_of_row(code: _Code, leaf: Leaf, layout: Layout[Any], attribute: Attrib
         return code.leaf(leaf, _value(code, layout, attribute))
     cell = f"row[{column.place}]"
     if leaf.is_enum:
-        return f"{code.name(_Memory(leaf, column.read))}[{cell}]"
+        return f"{code.name(Memory(_completed(leaf, column.read), _REMEMBERED))}[{cell}]"
     short = SHORT_WAYS.get((column.read, leaf.serialize))
     if short is not None:
         made = code.name(short)
-        return f"(None if (v := {cell}) is None else {made}(v))" if leaf.nullable else f"{made}({cell})"
+        return f"(None if (v := {cell}) is None else {made}[v])" if leaf.nullable else f"{made}[{cell}]"
     return code.leaf(leaf, _value(code, layout, attribute))
+
+
+def _completed(leaf: Leaf, read: Read) -> Read:
+    """Return what makes an answer of a cell."""
+    return lambda cell: leaf.complete(None if cell is None else read(cell))
 
 
 def _part_of_row(code: _Code, part: Part, layout: Layout[Any], attribute: Attribute | None) -> str:
@@ -249,8 +255,8 @@ def _part_of_row(code: _Code, part: Part, layout: Layout[Any], attribute: Attrib
     column = layout.columns.get(attribute.field)
     if column is None or not hasattr(column.read, "cache_info"):
         return f"{code.name(part.build)}({_value(code, layout, attribute)}, None, notes)"
-    made = lru_cache(_REMEMBERED)(_maker(part, _steps(column, attribute)))
-    return f"{code.name(made)}(row[{column.place}])"
+    made = Memory(_maker(part, _steps(column, attribute)), _REMEMBERED)
+    return f"{code.name(made)}[row[{column.place}]]"
 
 
 def _maker(part: Part, steps: Sequence[Read]) -> Read:
@@ -297,19 +303,6 @@ def _note_of_rows(code: _Code, field: Deferred, layout: Layout[Any], show: Read)
     keys = f"[row[{layout.columns[field.lookup.key].place}] for row in rows]"
     source = f"lambda n: {code.name(show)}({code.name(layout.record)}(rows[n]))"
     return f"Wanted(answers, {keys}, {code.name(field)}, {source}, at)"
-
-
-class _Memory(dict[Any, Any]):
-    """Remembers what becomes of the few values of a column."""
-
-    def __init__(self, leaf: Leaf, read: Read) -> None:
-        super().__init__()
-        self._leaf = leaf
-        self._read = read
-
-    def __missing__(self, cell: Any) -> Any:
-        made = self[cell] = self._leaf.complete(None if cell is None else self._read(cell))
-        return made
 
 
 class _Code:

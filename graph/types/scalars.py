@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NewType
 
@@ -12,7 +12,7 @@ import strawberry
 from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition
 
-from domain.codec import format_micros, format_time, from_micros
+from domain.codec import TIMES, format_time, from_micros
 from domain.model import JsonValue
 
 if TYPE_CHECKING:
@@ -121,5 +121,5 @@ SCALARS: Final[Mapping[object, ScalarDefinition]] = {
 }
 """What a Python type in an annotation stands for."""
 
-SHORT_WAYS: Final[Mapping[tuple[object, object], Callable[[Any], str]]] = {(from_micros, print_time): format_micros}
-"""What makes the same as a column's reader and then a scalar's serializer, without what lies between them."""
+SHORT_WAYS: Final[Mapping[tuple[object, object], Mapping[Any, str]]] = {(from_micros, print_time): TIMES}
+"""What a column's reader and then a scalar's serializer make of a cell, without what lies between them."""
