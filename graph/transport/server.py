@@ -5,13 +5,14 @@
 - An application may write ready bytes, which it made once for many connections.
 - Text that is no UTF-8 is no error of ours.
 - The end of the server leaves a client the time to answer the close of its socket.
-- A response's head goes out with its body: to hand each to the kernel by itself is a tenth of what a list costs.
+- A whole response goes out by one write: to hand its head to the kernel by itself is a tenth of what a list costs.
 """
 
-import asyncio
+import re
+from functools import lru_cache
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
@@ -20,56 +21,92 @@ from graph.transport.outlet import ABORT_EXTENSION, WIRE_EXTENSION
 
 _LEAVING_SECONDS: Final = 1.0
 
+_NAME: Final = re.compile(rb"[a-z0-9-]+")
+_ABOUT_CONNECTION: Final = frozenset({b"connection", b"transfer-encoding"})
+_CONTROLS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 
-class HeadHolder:
-    """A transport that keeps a response's head until the body comes, or until the loop's turn is over."""
+_REMEMBERED: Final = 64
+"""Lists of names of headers; nearly all responses have the same."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
-        self._head = b""
-        self._loop = asyncio.get_running_loop()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.transport, name)
+class WholeSender:
+    """What an application sends with: a head that tells its body's length waits for that, and both go out at once.
 
-    def write(self, data: bytes) -> None:
-        """Write, or keep what is a head."""
-        if self._head:
-            head, self._head = self._head, b""
-            self.transport.write(head + data)
-        elif data.startswith(b"HTTP/1.1 "):
-            self._head = data
-            self._loop.call_soon(self._let_go)
-        else:
-            self.transport.write(data)
+    Whatever is no whole response of one head and one body is sent by uvicorn, as it came.
 
-    def close(self) -> None:
-        """Close once all is written."""
-        self._let_go()
-        self.transport.close()
+    Args:
+        cycle: The request and its response.
+    """
 
-    def _let_go(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self.transport.write(head)
+    __slots__ = ("_cycle", "_head", "_start")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._head: bytes | None = None
+        self._start: Any = None
+
+    async def __call__(self, message: Any) -> None:
+        """Send a message, or keep what is a head."""
+        head, self._head = self._head, None
+        if head is not None:
+            if self._write(head, message):
+                return
+            await self._cycle.send(self._start)
+        elif message["type"] == "http.response.start":
+            self._start, self._head = message, self._encoded(message)
+            if self._head is not None:
+                return
+        await self._cycle.send(message)
+
+    def _encoded(self, start: Any) -> bytes | None:
+        """Return a head as uvicorn would write it, None if uvicorn has more to do."""
+        cycle, headers = self._cycle, start.get("headers")
+        if cycle.response_started or cycle.waiting_for_100_continue or cycle.access_log:
+            return None
+        if not headers or not isinstance(headers, list):
+            return None
+        names, values = zip(*cycle.default_headers, *headers, strict=True)
+        lines, text = _lines(names), b"".join(values)
+        if lines is None or len(text.translate(None, _CONTROLS)) < len(text):
+            return None
+        return STATUS_LINE[start["status"]] + lines % values
+
+    def _write(self, head: bytes, message: Any) -> bool:
+        """Write a response, if it is whole and the client takes what is sent; tell whether it was."""
+        cycle, body = self._cycle, message.get("body", b"")
+        if message["type"] != "http.response.body" or message.get("more_body") or cycle.scope["method"] == "HEAD":
+            return False
+        if cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
+            return False
+        if b"\r\ncontent-length: %d\r\n" % len(body) not in head:
+            return False
+        cycle.transport.write(head + body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
+
+@lru_cache(_REMEMBERED)
+def _lines(names: tuple[bytes, ...]) -> bytes | None:
+    """Return a head's lines with places for values, None without a length or if they say more of the connection."""
+    if names.count(b"content-length") != 1 or not _ABOUT_CONNECTION.isdisjoint(names):
+        return None
+    if not all(map(_NAME.fullmatch, names)):
+        return None
+    return b"".join(name + b": %b\r\n" for name in names) + b"\r\n"
 
 
 class HttpProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=...)`."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Write through a transport that joins heads and bodies."""
-        super().connection_made(cast("asyncio.Transport", HeadHolder(transport)))
-
-    def handle_websocket_upgrade(self) -> None:
-        """Leave the connection itself to the socket's protocol."""
-        self.transport = cast("HeadHolder", self.transport).transport
-        super().handle_websocket_upgrade()
-
     def on_message_begin(self) -> None:
         """Offer the extension to the request that begins."""
         super().on_message_begin()
         self.scope.setdefault("extensions", {})[ABORT_EXTENSION] = self.transport.abort  # type: ignore[assignment]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, lambda scope, receive, _: app(scope, receive, WholeSender(cycle)))
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):

@@ -175,6 +175,7 @@ async def serve(
         ws_ping_interval=None,
         ws_per_message_deflate=False,
         log_config=None,
+        access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=10,
     )
