@@ -23,7 +23,8 @@ class doing:  # noqa: N801  # it is used as a function, which would make a gener
         self._token: Token[Mapping[str, str]]
 
     def __enter__(self) -> None:
-        self._token = _doing.set({**_doing.get(), **self._ids})
+        said = _doing.get()
+        self._token = _doing.set({**said, **self._ids} if said else self._ids)
 
     def __exit__(self, *_: object) -> None:
         _doing.reset(self._token)

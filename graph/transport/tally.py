@@ -37,9 +37,10 @@ class Counting:
         return self
 
     def __exit__(self, *_: object) -> None:
+        tally, transport, type_ = self._tally, self._transport, self._type.value
         if self._type is not OperationType.SUBSCRIPTION:
-            self._tally.durations[self._transport, self._type.value].add(time.perf_counter() - self._began)
-        self._tally.outcomes[self._transport, self._type.value, self.outcome] += 1
+            tally.durations[transport, type_].add(time.perf_counter() - self._began)
+        tally.outcomes[transport, type_, self.outcome] += 1
 
     def answered(self, answer: Answer) -> None:
         """Take note of an answer that may be the last."""
