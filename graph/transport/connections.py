@@ -119,7 +119,7 @@ class Proxies:
         """
         peer = scope.get("client")
         address = peer[0] if peer else "unknown"
-        if not self._trusts(address):
+        if not self._trusted or not self._trusts(address):
             return address
         forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
         for hop in reversed(forwarded.split(",")):
@@ -132,11 +132,7 @@ class Proxies:
         return address
 
     def _trusts(self, address: str) -> bool:
-        return (
-            bool(self._trusted)
-            and _is_address(address)
-            and any(ipaddress.ip_address(address) in network for network in self._trusted)
-        )
+        return _is_address(address) and any(ipaddress.ip_address(address) in network for network in self._trusted)
 
 
 def _is_address(text: str) -> bool:

@@ -11,10 +11,10 @@ from starlette.types import Receive, Scope
 from graph.deadlines import Deadlines
 from graph.execution.encoding import decode
 from graph.execution.engine import Request
-from graph.transport.headers import headers_of
+from graph.transport.headers import Header, headers_of
 from graph.transport.responses import JSON
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 _REMEMBERED: Final = 64
 """Content types that were found good; clients of one kind all send the same."""
@@ -29,7 +29,7 @@ class HttpRefusedError(Exception):
         headers: To be sent with the refusal.
     """
 
-    def __init__(self, status: int, message: str, *headers: tuple[str, str]) -> None:
+    def __init__(self, status: int, message: str, *headers: Header) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
@@ -42,8 +42,8 @@ class ClientGoneError(Exception):
 
 def given_request_id(scope: Scope) -> str | None:
     """Return the request id that a client or proxy chose, if it is fit for headers and logs."""
-    chosen = headers_of(scope).get("x-request-id", "")
-    return chosen if _REQUEST_ID.fullmatch(chosen) else None
+    chosen = headers_of(scope).get(b"x-request-id")
+    return chosen.decode() if chosen is not None and _REQUEST_ID.fullmatch(chosen) else None
 
 
 def read_get(scope: Scope, request_id: str) -> Request:
@@ -75,12 +75,11 @@ async def read_post(
         ClientGoneError: The client left.
     """
     headers = headers_of(scope)
-    _check_content_type(headers.get("content-type"))
+    _check_content_type(headers.get(b"content-type", b""))
     # The connection stays open: closing it under a client that still sends would reset it, answer and all.
-    too_large = f"The body has more than {max_bytes} bytes, which is the limit."
-    length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > max_bytes:
-        raise HttpRefusedError(413, too_large)
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > max_bytes:
+        raise _too_large(max_bytes)
     body = bytearray()
     try:
         with deadlines.one():
@@ -91,11 +90,11 @@ async def read_post(
                     raise ClientGoneError
                 body += message.get("body", b"")
                 if len(body) > max_bytes:
-                    raise HttpRefusedError(413, too_large)
+                    raise _too_large(max_bytes)
                 more = message.get("more_body", False)
     except TimeoutError:
         late = f"The body did not arrive within {deadlines.seconds:g} s."
-        raise HttpRefusedError(408, late, ("connection", "close")) from None
+        raise HttpRefusedError(408, late, (b"connection", b"close")) from None
     fields = _json(bytes(body), "The body")
     if isinstance(fields, list):
         raise HttpRefusedError(400, "Batching is off; send one request at a time.")
@@ -104,9 +103,13 @@ async def read_post(
     return _request(fields, request_id)
 
 
+def _too_large(max_bytes: int) -> HttpRefusedError:
+    return HttpRefusedError(413, f"The body has more than {max_bytes} bytes, which is the limit.")
+
+
 @lru_cache(_REMEMBERED)
-def _check_content_type(content_type: str | None) -> None:
-    media, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+def _check_content_type(content_type: bytes) -> None:
+    media, *parameters = (part.strip().lower() for part in content_type.decode("latin-1").split(";"))
     if media != JSON:
         raise HttpRefusedError(415, f"Send the request as JSON, with content-type: {JSON}.")
     for parameter in parameters:
@@ -124,7 +127,7 @@ def _json(text: str | bytes, what: str) -> object:
 
 def _request(fields: Mapping[str, Any], request_id: str) -> Request:
     document_id = fields.get("documentId")
-    if not isinstance(document_id, str | None):
+    if document_id is not None and not isinstance(document_id, str):
         raise HttpRefusedError(400, "documentId has to be a string or null.")
     query = fields.get("query")
     if query is None and document_id is not None:
@@ -135,7 +138,8 @@ def _request(fields: Mapping[str, Any], request_id: str) -> Request:
     if name is not None and not isinstance(name, str):
         raise HttpRefusedError(400, "operationName has to be a string or null.")
     for optional in ("variables", "extensions"):
-        if not isinstance(fields.get(optional), dict | None):
+        value = fields.get(optional)
+        if value is not None and not isinstance(value, dict):
             raise HttpRefusedError(400, f"{optional} has to be an object or null.")
     return Request(
         query=query,

@@ -25,12 +25,16 @@ class _Range(NamedTuple):
 
 
 @lru_cache(_REMEMBERED)
-def negotiate(accept: str | None) -> MediaType | None:
+def negotiate(header: bytes) -> MediaType | None:
     """Find the media type that a client prefers, by quality and then by the order of its list.
 
     Event streams have to be named: a wildcard means JSON. None when nothing we have is acceptable.
+
+    Args:
+        header: As it came, empty if none did.
     """
-    if accept is None or not accept.strip():
+    accept = header.decode("latin-1")
+    if not accept.strip():
         return MediaType.JSON
     ranges = list(_ranges(accept))
     best: tuple[float, int] | None = None

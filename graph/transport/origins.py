@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph.transport.headers import headers_of
+from graph.transport.headers import Header, header, headers_of
 from graph.transport.responses import refuse
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _HEADER_LIST: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:\s*,\s*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
-_PREFLIGHT_SECONDS: Final = "600"
+_PREFLIGHT_SECONDS: Final = b"600"
 
 _REMEMBERED: Final = 64
 """Hosts that were asked for; nearly all requests have the same."""
@@ -44,9 +44,8 @@ class Origins:
 
     def allows(self, scope: Scope) -> bool:
         """Tell whether a request's page may talk to us; a refusal is logged."""
-        headers = headers_of(scope)
-        origin = headers.get("origin")
-        if origin is None or origin.lower() in self._allowed or _same(origin, headers.get("host", "")):
+        origin = header(scope, b"origin")
+        if origin is None or origin.lower() in self._allowed or _same(origin, header(scope, b"host") or ""):
             return True
         _log.warning(
             "Refused origin %r on %s; list it in the allowed origins if that page is yours",
@@ -55,24 +54,24 @@ class Origins:
         )
         return False
 
-    def response_headers(self, scope: Scope) -> list[tuple[str, str]]:
+    def response_headers(self, scope: Scope) -> list[Header]:
         """Return the CORS headers of a response to a request that `allows`."""
-        origin = headers_of(scope).get("origin")
-        if origin is None or origin.lower() not in self._allowed:
+        origin = headers_of(scope).get(b"origin")
+        if origin is None or origin.decode("latin-1").lower() not in self._allowed:
             return []
         return [
-            ("access-control-allow-origin", origin),
-            ("access-control-expose-headers", "x-request-id"),
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", b"x-request-id"),
         ]
 
-    def preflight_headers(self, scope: Scope) -> list[tuple[str, str]]:
+    def preflight_headers(self, scope: Scope) -> list[Header]:
         """Return what the answer to a preflight has besides."""
         if not self.response_headers(scope):
             return []
-        granted = [("access-control-allow-methods", "GET, POST"), ("access-control-max-age", _PREFLIGHT_SECONDS)]
-        asked = headers_of(scope).get("access-control-request-headers", "").strip()
+        granted = [(b"access-control-allow-methods", b"GET, POST"), (b"access-control-max-age", _PREFLIGHT_SECONDS)]
+        asked = (header(scope, b"access-control-request-headers") or "").strip()
         if _HEADER_LIST.fullmatch(asked):
-            granted.append(("access-control-allow-headers", asked))
+            granted.append((b"access-control-allow-headers", asked.encode("latin-1")))
         return granted
 
 
@@ -95,15 +94,16 @@ class HostCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on or answer it with 403."""
         if scope["type"] in {"http", "websocket"}:
-            host = headers_of(scope).get("host", "")
-            if not self._knows(host):
+            given = headers_of(scope).get(b"host", b"")
+            if not self._knows(given):
+                host = given.decode("latin-1")
                 _log.warning("Refused host %r on %s", host[:200], scope["path"])
                 await refuse(scope, send, 403, f"This server does not answer to the host {host[:200]!r}.")
                 return
         await self._app(scope, receive, send)
 
-    def _look(self, host: str) -> bool:
-        return _netloc(f"//{host}", "http")[0] in self._hosts
+    def _look(self, host: bytes) -> bool:
+        return _netloc(f"//{host.decode('latin-1')}", "http")[0] in self._hosts
 
 
 def _checked(origin: str) -> str:

@@ -1,20 +1,23 @@
 """Small HTTP answers as ASGI messages, with the body that GraphQL clients read."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
 from graph.errors import ErrorCode
 from graph.execution.encoding import encode
+from graph.transport.headers import Header
 
 JSON: Final = "application/json"
+
+_JSON_TYPE: Final[Header] = (b"content-type", f"{JSON}; charset=utf-8".encode())
 
 _CODES: Final = {403: ErrorCode.FORBIDDEN, 429: ErrorCode.RATE_LIMITED, 503: ErrorCode.BUSY}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # to freeze it would double what it takes to make one
 class Exchange:
     """One HTTP request and the way back.
 
@@ -30,25 +33,22 @@ class Exchange:
     receive: Receive
     send: Send
     request_id: str
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[Header]
 
 
-async def respond(
-    send: Send, status: int, body: bytes, headers: Iterable[tuple[str, str]], *, prefix: str = "http"
-) -> None:
+async def respond(send: Send, status: int, body: bytes, headers: Sequence[Header], *, prefix: str = "http") -> None:
     """Send a whole response; `prefix` is "websocket.http" for a refused handshake."""
-    fields = list(headers)
+    fields = [*headers]
     if status != 204:  # RFC 9110 §8.6
-        fields.append(("content-length", str(len(body))))
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
-    await send({"type": f"{prefix}.response.start", "status": status, "headers": raw})
+        fields.append((b"content-length", b"%d" % len(body)))
+    await send({"type": f"{prefix}.response.start", "status": status, "headers": fields})
     await send({"type": f"{prefix}.response.body", "body": body})
 
 
-async def refuse(scope: Scope, send: Send, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+async def refuse(scope: Scope, send: Send, status: int, message: str, headers: Sequence[Header] = ()) -> None:
     """Refuse a request or a WebSocket handshake with a JSON body."""
     body = error_body(_CODES.get(status, ErrorCode.BAD_REQUEST), message)
-    fields = [("content-type", f"{JSON}; charset=utf-8"), *headers]
+    fields = [_JSON_TYPE, *headers]
     if scope["type"] == "http":
         await respond(send, status, body, fields)
     elif "websocket.http.response" in scope.get("extensions", {}):

@@ -29,15 +29,20 @@ class RequestInfo:
         request_id: Names the request in `x-request-id`, `extensions.requestId` and the log.
         kind: The transport.
         address: The client's, behind trusted proxies.
-        headers: Of the HTTP request or the WebSocket's handshake, by their names in lower case.
+        raw_headers: Of the HTTP request or the WebSocket's handshake, by their names in lower case.
         connection_params: Payload of `connection_init`, empty elsewhere.
     """
 
     request_id: str
     kind: TransportName
     address: str
-    headers: Mapping[str, str]
+    raw_headers: Mapping[bytes, bytes]
     connection_params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers' text, by their names in lower case."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self.raw_headers.items()}
 
     @property
     def traceparent(self) -> str | None:
@@ -135,7 +140,7 @@ class Transport:
             request_id=request_id,
             kind=kind,
             address=self.proxies.client_address(scope),
-            headers=headers_of(scope),
+            raw_headers=headers_of(scope),
             connection_params=connection_params,
         )
 

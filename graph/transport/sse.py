@@ -14,6 +14,7 @@ from starlette.types import Message, Receive
 
 from graph.execution.engine import Answer, Failure, Operation
 from graph.fanout.ring import Block
+from graph.transport.headers import Header
 from graph.transport.outlet import Outlet, OutletClosedError, SendStalledError
 from graph.transport.responses import Exchange
 from graph.transport.shared import RequestInfo, Transport
@@ -25,9 +26,9 @@ _HEARTBEAT: Final = b": heartbeat\n\n"
 _COMPLETE: Final = b"event: complete\ndata:\n\n"
 
 STREAM_HEADERS: Final = (
-    ("content-type", "text/event-stream; charset=utf-8"),
-    ("cache-control", "no-store"),
-    ("x-accel-buffering", "no"),
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
 )
 
 
@@ -80,12 +81,11 @@ class _Sink:
 async def _pump(
     transport: Transport,
     outlet: Outlet,
-    headers: Iterable[tuple[str, str]],
+    headers: Iterable[Header],
     prepared: Operation | Failure,
     info: RequestInfo,
 ) -> None:
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (*STREAM_HEADERS, *headers)]
-    await outlet.send({"type": "http.response.start", "status": 200, "headers": raw})
+    await outlet.send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *headers]})
     await outlet.send(_body(_OPENING))
     last: Answer | None
     if isinstance(prepared, Failure):

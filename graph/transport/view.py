@@ -10,7 +10,7 @@ from domain.log_context import doing
 from graph.deadlines import Deadlines
 from graph.errors import ErrorCode, internal
 from graph.execution.encoding import encode
-from graph.execution.engine import Answer, Failure, Operation, Request, Result
+from graph.execution.engine import Answer, Failure, Operation, Result
 from graph.transport.connections import TooManyConnectionsError
 from graph.transport.headers import headers_of
 from graph.transport.http_request import ClientGoneError, HttpRefusedError, given_request_id, read_get, read_post
@@ -19,7 +19,9 @@ from graph.transport.responses import Exchange, refuse, respond
 from graph.transport.shared import Transport, new_request_id
 from graph.transport.sse import stream
 
-_ALLOW: Final = ("allow", "GET, POST, OPTIONS")
+_ALLOW: Final = (b"allow", b"GET, POST, OPTIONS")
+_VARY: Final = (b"vary", b"accept, origin")
+_CONTENT_TYPE: Final = {media: (b"content-type", f"{media}; charset=utf-8".encode()) for media in MediaType}
 
 # Failures that are not the document's are told by status to every client, whatever it accepts.
 _STATUS: Final[Mapping[str, int]] = {
@@ -42,12 +44,13 @@ class HttpView:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._max_body = transport.engine.options.limits.body_bytes
         self._body_deadlines = Deadlines(transport.options.body_timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request_id = given_request_id(scope) or new_request_id()
-        headers = [("x-request-id", request_id), ("vary", "accept, origin")]
+        headers = [(b"x-request-id", request_id.encode()), _VARY]
         exchange = Exchange(scope, receive, send, request_id, headers)
         try:
             with doing(request_id=request_id):
@@ -58,7 +61,7 @@ class HttpView:
             return
         except Exception as error:
             body = encode({"errors": [internal(error, request_id)]})
-            await respond(send, 500, body, [_content_type(MediaType.JSON), *headers])
+            await respond(send, 500, body, [_CONTENT_TYPE[MediaType.JSON], *headers])
 
     async def _serve(self, exchange: Exchange) -> None:
         scope, origins = exchange.scope, self._transport.origins
@@ -72,10 +75,15 @@ class HttpView:
             return
         if method not in {"GET", "POST"}:
             raise HttpRefusedError(405, "Use POST, or GET for queries.", _ALLOW)
-        media = negotiate(headers_of(scope).get("accept"))
+        media = negotiate(headers_of(scope).get(b"accept", b""))
         if media is None:
             raise HttpRefusedError(406, f"Accept one of {', '.join(MediaType)}.")
-        request = await self._read(exchange)
+        if method == "GET":
+            request = read_get(scope, exchange.request_id)
+        else:
+            request = await read_post(
+                scope, exchange.receive, exchange.request_id, max_bytes=self._max_body, deadlines=self._body_deadlines
+            )
         prepared = self._transport.prepare(request, "sse" if media is MediaType.EVENTS else "http")
         if isinstance(prepared, Operation):
             _check_operation(prepared, method, media)
@@ -84,17 +92,6 @@ class HttpView:
         else:
             await self._answer(exchange, prepared, media)
 
-    async def _read(self, exchange: Exchange) -> Request:
-        if exchange.scope["method"] == "GET":
-            return read_get(exchange.scope, exchange.request_id)
-        return await read_post(
-            exchange.scope,
-            exchange.receive,
-            exchange.request_id,
-            max_bytes=self._transport.engine.options.limits.body_bytes,
-            deadlines=self._body_deadlines,
-        )
-
     async def _answer(self, exchange: Exchange, prepared: Operation | Failure, media: MediaType) -> None:
         answer: Answer
         if isinstance(prepared, Operation):
@@ -102,7 +99,7 @@ class HttpView:
             answer = await self._transport.execute(prepared, info)
         else:
             answer = prepared
-        headers = [_content_type(media), *exchange.headers]
+        headers = [_CONTENT_TYPE[media], *exchange.headers]
         await respond(exchange.send, _status(answer, media), answer.body, headers)
 
     async def _stream(self, exchange: Exchange, prepared: Operation | Failure) -> None:
@@ -121,7 +118,7 @@ def _check_operation(operation: Operation, method: str, media: MediaType) -> Non
         HttpRefusedError: 405 or 406.
     """
     if method == "GET" and operation.type is not OperationType.QUERY:
-        raise HttpRefusedError(405, f"Send a {operation.type.value} by POST.", ("allow", "POST"))
+        raise HttpRefusedError(405, f"Send a {operation.type.value} by POST.", (b"allow", b"POST"))
     if operation.type is OperationType.SUBSCRIPTION and media is not MediaType.EVENTS:
         raise HttpRefusedError(406, f"Accept {MediaType.EVENTS} before JSON for a subscription, or use the WebSocket.")
 
@@ -131,7 +128,3 @@ def _status(answer: Answer, media: MediaType) -> int:
         return 200
     # application/json: "200 for all responses to well-formed GraphQL requests" (GraphQL over HTTP)
     return _STATUS.get(answer.code, 200 if media is MediaType.JSON else 400)
-
-
-def _content_type(media: MediaType) -> tuple[str, str]:
-    return "content-type", f"{media}; charset=utf-8"

@@ -283,6 +283,12 @@ async def test_each_operation_has_a_context_of_its_own(server: Server) -> None:
     assert first.address == "127.0.0.1"
 
 
+async def test_a_context_is_made_of_headers_as_text_the_first_of_each_name(server: Server) -> None:
+    headers = [(b"X-Tenant", "caf\xe9".encode("latin-1")), (b"x-tenant", b"other")]
+    await server.http.post(server.url, json={"query": "{ kind }"}, headers=headers)
+    assert server.world.contexts[0].headers["x-tenant"] == "caf\xe9"
+
+
 async def test_introspection_and_suggestions_can_be_off() -> None:
     async with serve(EngineOptions()) as server:
         response = await server.post("{ __schema { types { name } } }")
