@@ -180,7 +180,7 @@ class Transport:
 
     def _counting(self, operation: Operation, info: RequestInfo) -> AbstractContextManager[Counting]:
         """Count and trace an operation whose execution the block is."""
-        counting = self.tally.counting(info.kind, operation.type)
+        counting = Counting(self.tally, info.kind, operation.type)
         return counting if self._tracer is NO_TRACER else self._traced(operation, info, counting)
 
     @contextmanager

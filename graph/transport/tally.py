@@ -22,7 +22,13 @@ UNKNOWN: Final = "unknown"
 
 
 class Counting:
-    """One operation that is under way while the block is; it is taken for left until it says otherwise."""
+    """One operation that is under way while the block is; it is taken for left until it says otherwise.
+
+    Args:
+        tally: Where it is counted at the end.
+        transport: How it came.
+        type_: What it is.
+    """
 
     __slots__ = ("_began", "_tally", "_transport", "_type", "outcome")
 
@@ -62,7 +68,3 @@ class Tally:
     def refused(self, transport: TransportName, answer: Answer) -> None:
         """Count an operation that did not get as far as being executed."""
         self.outcomes[transport, UNKNOWN, answer.code or OK] += 1
-
-    def counting(self, transport: TransportName, type_: OperationType) -> Counting:
-        """Count an operation whose execution the block is."""
-        return Counting(self, transport, type_)
