@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from storage.connections import SqliteLink
 from storage.statements import Params, Query, Statement
-from storage.writing import BEGIN
+from storage.writing import BEGIN, WritingLink
 
 Transaction: TypeAlias = "list[tuple[str, Sequence[Sequence[Any]]]]"
 """Statements with their rows of parameters, between BEGIN and COMMIT."""
@@ -27,7 +27,7 @@ def noted() -> Iterator[list[Transaction]]:
     """Note the transactions that are committed in the block, by whom does one after the other."""
     found: list[Transaction] = []
     pending: defaultdict[SqliteLink, Transaction] = defaultdict(list)
-    fetch, hand_over, commit = SqliteLink.fetch, SqliteLink.hand_over, SqliteLink.commit
+    fetch, hand_over, commit = SqliteLink.fetch, SqliteLink.hand_over, WritingLink.commit
 
     async def note_fetch(link: SqliteLink, *queries: Query) -> Any:
         pending[link] += [(statement.text, [statement.bind(params)]) for statement, params in queries]
@@ -37,14 +37,14 @@ def noted() -> Iterator[list[Transaction]]:
         pending[link].append((statement.text, [statement.bind(row) for row in rows]))
         hand_over(link, statement, rows)
 
-    async def note_commit(link: SqliteLink) -> None:
+    async def note_commit(link: WritingLink) -> None:
         await commit(link)
         found.append(pending.pop(link))
 
     with (
         patch.object(SqliteLink, "fetch", note_fetch),
         patch.object(SqliteLink, "hand_over", note_hand_over),
-        patch.object(SqliteLink, "commit", note_commit),
+        patch.object(WritingLink, "commit", note_commit),
     ):
         yield found
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from sqlalchemy import make_url
 
-from storage.driver import PipelinedConnection, connect_to_read
+from storage.driver import PipelinedConnection, ReadingConnection, connect_to_read
 from storage.statements import Params, Query, Result, Statement, Statements
 
 _STATEMENTS: Final = Statements(make_url("sqlite+aiosqlite://").get_dialect()())
@@ -44,34 +44,85 @@ class SqliteLink:
         self._begin_once()
         self.driver.hand_over(statement.text, *[statement.bind(row) for row in rows])
 
-    async def commit(self) -> None:
-        """Commit what was done, if anything."""
-        if self._begun:
-            await self.driver.commit()
-            self._begun = False
-
-    async def roll_back(self) -> None:
-        """Take back what was not committed."""
-        if self._begun:
-            self._begun = False
-            await self.driver.rollback()
-
     def _begin_once(self) -> None:
         if not self._begun:
             self._begun = True
             self.driver.hand_over(self._begin)
 
 
-Pool: TypeAlias = asyncio.LifoQueue[SqliteLink]
-"""Last in, first out: the connection used last has its pages in the cache."""
+class ReadingLink(SqliteLink):
+    """An open connection that only reads, with its view, which begins with the first statement.
+
+    Attributes:
+        taken_at: When it was taken, by `Readers`; None where its view must not stay.
+    """
+
+    def __init__(self, driver: ReadingConnection) -> None:
+        super().__init__(driver, "BEGIN")
+        self.taken_at: object = None
+        self._reader = driver
+
+    async def fetch(self, *queries: Query) -> Sequence[Result]:
+        """Execute queries and return what each found; after a failure, the view does not stay."""
+        try:
+            return await super().fetch(*queries)
+        except BaseException:
+            self.taken_at = None
+            raise
+
+    def end_view(self) -> None:
+        """Let the next statement begin another view; nothing may be under way."""
+        if self._begun:
+            self._begun = False
+            self._reader.end()
+
+
+class Readers:
+    """Connections that read, and who has one when.
+
+    One that nobody has keeps its view until something is committed: whoever gets it next would begin the same, at the
+    cost of a short read. This rests on nobody else writing the file (`storage.database.owned`). All such views end
+    before a commit, as SQLite can't begin its log anew under one.
+    """
+
+    def __init__(self, links: Iterable[ReadingLink]) -> None:
+        """Take connections that nobody else uses."""
+        self._idle = list(links)  # the one used last comes first: it has its pages in the cache
+        self._turns = asyncio.Semaphore(len(self._idle))
+        self._moment: object = object()  # the time between two commits; None during one
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """Let no view stay from before a commit, which the block does, or from within it."""
+        self._moment = None
+        for link in self._idle:
+            link.end_view()
+        try:
+            yield
+        finally:
+            self._moment = object()
+
+    async def take(self) -> ReadingLink:
+        """Return a connection; waits while all are in use."""
+        await self._turns.acquire()
+        link = self._idle.pop()
+        link.taken_at = self._moment
+        return link
+
+    def give_back(self, link: ReadingLink) -> None:
+        """Let others have a connection, and its view where a new one would be no newer."""
+        if link.taken_at is None or link.taken_at is not self._moment:
+            link.end_view()
+        self._idle.append(link)
+        self._turns.release()
 
 
 class Lease:
-    """The use of a connection; of a pool's it is taken when it is first needed."""
+    """The use of a connection that reads; it is taken when it is first needed."""
 
-    def __init__(self, pool: Pool, taken: SqliteLink | None = None) -> None:
-        self._pool = pool
-        self._taken = taken
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+        self._taken: ReadingLink | None = None
 
     @property
     def is_taken(self) -> bool:
@@ -81,21 +132,34 @@ class Lease:
     async def take(self) -> SqliteLink:
         """Return the connection; waits while all are in use."""
         if self._taken is None:
-            self._taken = await self._pool.get()
+            self._taken = await self._readers.take()
         return self._taken
 
     async def give_back(self) -> None:
-        """End the connection's transaction and let others have it."""
+        """Let others have the connection."""
         if self._taken is not None:
             link, self._taken = self._taken, None
-            try:
-                await link.roll_back()
-            finally:
-                self._pool.put_nowait(link)
+            self._readers.give_back(link)
+
+
+class Held:
+    """The use of a connection whose transaction is another's to end."""
+
+    is_taken = True
+
+    def __init__(self, link: SqliteLink) -> None:
+        self._link = link
+
+    async def take(self) -> SqliteLink:
+        """Return the connection."""
+        return self._link
+
+    async def give_back(self) -> None:
+        """Leave the connection to who has it."""
 
 
 @asynccontextmanager
-async def open_reader(path: Path, *, busy_timeout: float) -> AsyncGenerator[SqliteLink]:
+async def open_reader(path: Path, *, busy_timeout: float) -> AsyncGenerator[ReadingLink]:
     """Open a connection to a database file that only reads.
 
     Args:
@@ -104,6 +168,6 @@ async def open_reader(path: Path, *, busy_timeout: float) -> AsyncGenerator[Sqli
     """
     driver = await connect_to_read(path, busy_timeout=busy_timeout)
     try:
-        yield SqliteLink(driver, "BEGIN")
+        yield ReadingLink(driver)
     finally:
         await driver.close()

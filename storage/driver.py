@@ -175,7 +175,7 @@ class ReadingConnection(LimitedConnection):
         """Execute a statement; should it fail, what follows fails with its error, up to the rollback."""
         self._attempt(operation, parameters)
 
-    async def rollback(self) -> None:
+    def end(self) -> None:
         """End the transaction, if there is one, and forget that something in it failed."""
         self._roll_back()
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from domain.errors import StoreBusyError
 from domain.events import Event, EventType
-from storage.connections import Lease
+from storage.connections import Held, Readers
 from storage.errors import translated
 from storage.uninterrupted import settled
 from storage.writing import WritingLink
@@ -69,10 +69,11 @@ class Writer:
         lease: Of the connection, for whoever has his turn.
     """
 
-    def __init__(self, link: WritingLink, head: int) -> None:
-        """Take a connection that nobody else uses, and the place of the log's newest event."""
-        self.lease = Lease(asyncio.LifoQueue(), link)
+    def __init__(self, link: WritingLink, readers: Readers, head: int) -> None:
+        """Take a connection that nobody else uses, those that read, and the place of the log's newest event."""
+        self.lease = Held(link)
         self._link = link
+        self._readers = readers
         self._head = head
         self._waiting: deque[_Waiter] = deque()
         self._is_taken = False
@@ -192,7 +193,8 @@ class Writer:
 
     async def _commit(self, group: _Group) -> None:
         try:
-            await self._link.commit()
+            with self._readers.committing():
+                await self._link.commit()
         except Exception as error:  # all who wait for it are told
             await self._drop(group, error)
             return

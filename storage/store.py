@@ -19,7 +19,7 @@ from domain.model import Principal
 from domain.ports import Clock
 from domain.store import Store
 from storage import database
-from storage.connections import Lease, Pool, SqliteLink, open_reader
+from storage.connections import Lease, Readers, ReadingLink, open_reader
 from storage.event_log import SqlEventWrites
 from storage.group import Writer
 from storage.migrate import migrate
@@ -74,13 +74,11 @@ class SqlStore:
     """Implements `domain.store.Store`; made by `open_store`."""
 
     def __init__(
-        self, log: _LogPlace, writer: WritingLink, readers: Sequence[SqliteLink], clock: Clock, on_commit: OnCommit
+        self, log: _LogPlace, writer: WritingLink, readers: Sequence[ReadingLink], clock: Clock, on_commit: OnCommit
     ) -> None:
         self._log_id = log.log_id
-        self._writer = Writer(writer, log.head)
-        self._readers: Pool = asyncio.LifoQueue()
-        for reader in readers:
-            self._readers.put_nowait(reader)
+        self._readers = Readers(readers)
+        self._writer = Writer(writer, self._readers, log.head)
         self._states = RunStates()
         self._clock = clock
         self._on_commit = on_commit
@@ -217,7 +215,7 @@ def _writer_pragmas(settings: SqliteSettings) -> tuple[str, ...]:
     return pragmas if settings.max_pages is None else (*pragmas, f"PRAGMA max_page_count = {settings.max_pages}")
 
 
-async def _log_place(link: SqliteLink) -> _LogPlace:
+async def _log_place(link: WritingLink) -> _LogPlace:
     ids, heads = await link.fetch((link.statements(_LOG_ID), {}), (link.statements(_HEAD), {}))
     await link.roll_back()
     ((log_id,),) = ids.rows

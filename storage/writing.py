@@ -158,6 +158,18 @@ class WritingLink(SqliteLink):
         """Take back such a part; False if all of the transaction had to be taken back."""
         return self._writer.take_back()
 
+    async def commit(self) -> None:
+        """Commit what was done, if anything."""
+        if self._begun:
+            await self._writer.commit()
+            self._begun = False
+
+    async def roll_back(self) -> None:
+        """Take back what was not committed."""
+        if self._begun:
+            self._begun = False
+            await self._writer.rollback()
+
     def _begin_once(self) -> None:
         if not self._begun:
             self._begun = True

@@ -85,7 +85,7 @@ async def test_a_view_is_of_one_moment_on_whichever_thread_it_is_read(
     await writer.fetch("INSERT INTO numbers VALUES (1)")
     assert (await reader.fetch(LONG))[0][-1] == 0
     assert (await reader.fetch(SHORT))[0][-1] == 0
-    await reader.rollback()
+    reader.end()
     assert (await reader.fetch(LONG))[0][-1] == 1
 
 
@@ -105,7 +105,7 @@ async def test_a_failure_of_what_was_handed_over_stops_all_that_follows_up_to_th
         with pytest.raises(sqlite3.OperationalError) as caught:
             await reader.fetch(statement)
     assert caught.value.__notes__ == ["It was handed over before: SELECT * FROM absent"]
-    await reader.rollback()
+    reader.end()
     assert (await reader.fetch(SHORT))[0][-1] == 0
 
 
