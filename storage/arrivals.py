@@ -83,11 +83,11 @@ async def has_arrived(session: Session, event: Event) -> bool:
 
 async def forget_run(session: Session, run_id: str) -> None:
     """Remove a run's events that have no place yet; before those of the log, where they may have got to meanwhile."""
-    if await session.dialect() == POSTGRESQL:
+    if session.dialect == POSTGRESQL:
         await session.execute(_DELETE_OF_RUN, {"of_run": run_id})
 
 
 async def forget_task(session: Session, task_id: str) -> None:
     """Remove a task's events, and those of its runs, that have no place yet; before those of the log."""
-    if await session.dialect() == POSTGRESQL:
+    if session.dialect == POSTGRESQL:
         await session.execute(_DELETE_OF_TASK, {"of_task": task_id})

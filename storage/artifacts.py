@@ -102,13 +102,13 @@ async def add(session: Session, artifact: Artifact, data: bytes | None) -> None:
 
 async def drop_content_of_run(session: Session, run_id: str) -> None:
     """Remove the bytes that only this run's artifacts refer to; before the artifacts themselves."""
-    if await session.dialect() == POSTGRESQL:
+    if session.dialect == POSTGRESQL:
         await session.rows(_LOCK_OF_RUN, owner_id=run_id)
     await session.execute(_DROP_OF_RUN, {"owner_id": run_id})
 
 
 async def drop_content_of_task(session: Session, task_id: str) -> None:
     """Remove the bytes that only this task's artifacts refer to; before the artifacts themselves."""
-    if await session.dialect() == POSTGRESQL:
+    if session.dialect == POSTGRESQL:
         await session.rows(_LOCK_OF_TASK, owner_id=task_id)
     await session.execute(_DROP_OF_TASK, {"owner_id": task_id})

@@ -34,10 +34,11 @@ class SqliteLink:
     async def fetch(self, *queries: Query) -> Sequence[Result]:
         """Execute queries, after all that was handed over, and return what each found."""
         self._begin_once()
-        return [
-            statement.result(await self.driver.fetch(statement.text, statement.bind(params)))
-            for statement, params in queries
-        ]
+        found = []
+        for statement, params in queries:
+            rows = await self.driver.fetch(statement.text, statement.bind(params))
+            found.append(statement.result(rows))
+        return found
 
     def hand_over(self, statement: Statement, rows: Sequence[Params]) -> None:
         """Have a statement executed, once for each row of parameters, without waiting for it."""
@@ -120,6 +121,8 @@ class Readers:
 class Lease:
     """The use of a connection that reads; it is taken when it is first needed."""
 
+    statements = _STATEMENTS
+
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
         self._taken: ReadingLink | None = None
@@ -145,6 +148,7 @@ class Lease:
 class Held:
     """The use of a connection whose transaction is another's to end."""
 
+    statements = _STATEMENTS
     is_taken = True
 
     def __init__(self, link: SqliteLink) -> None:

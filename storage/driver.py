@@ -30,7 +30,7 @@ _LONG_FOR: Final = 10.0
 """Seconds for which a statement that was not short goes to the thread at once."""
 
 _TURN: Final = 0.002
-"""Seconds after which one who reads and reads lets others have a turn of the loop."""
+"""Seconds of reading after which others have a turn of the loop."""
 
 _KNOWN: Final = 500
 """Statements that are remembered as such."""
@@ -157,18 +157,16 @@ class ReadingConnection(LimitedConnection):
 
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector)
-        self._reads_in_turn = False
-        self._turn_began = 0.0
+        self._read_for = 0.0
 
     async def fetch(self, operation: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Execute a statement and return its rows."""
-        now = monotonic()
-        if not self._reads_in_turn:
-            self._reads_in_turn, self._turn_began = True, now
-            asyncio.get_running_loop().call_soon(self._end_turn)
-        elif now - self._turn_began > _TURN:
+        if self._read_for > _TURN:
+            self._read_for = 0.0
             await asyncio.sleep(0)
-        rows = self._read_here(now, operation, parameters)
+        began = monotonic()
+        rows = self._read_here(began, operation, parameters)
+        self._read_for += monotonic() - began
         return await super().fetch(operation, parameters) if rows is None else rows
 
     def hand_over(self, operation: str, *parameters: Sequence[Any]) -> None:
@@ -178,9 +176,6 @@ class ReadingConnection(LimitedConnection):
     def end(self) -> None:
         """End the transaction, if there is one, and forget that something in it failed."""
         self._roll_back()
-
-    def _end_turn(self) -> None:
-        self._reads_in_turn = False
 
 
 async def connect_to_read(path: Path, *, busy_timeout: float) -> ReadingConnection:

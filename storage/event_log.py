@@ -45,6 +45,11 @@ class _EventCursors:
         return (decode_event_cursor(self.log_id, cursor),)
 
 
+@lru_cache
+def _listing(log_id: str, floor: Floor, *, parent: str | None = None) -> Listing[Event]:
+    return Listing(shape=EVENT, ordering=_BY_POS, cursors=_EventCursors(log_id), parent=parent, floor=floor)
+
+
 class SqlEventReads:
     """Implements `domain.store.EventReads`."""
 
@@ -85,36 +90,26 @@ class SqlEventReads:
         """Return a page of the whole log, oldest first."""
         await self._check(request)
         floor = history.of_all if self._session.tenant is None else history.of_tenant
-        return await self._listing(types, floor).page(self._session, request)
+        return await _listing(self._log_id, floor).page(self._session, request, self._where(types))
 
     async def pages_of_runs(
         self, run_ids: Collection[str], request: PageRequest, types: Collection[EventType] | None, /
     ) -> Mapping[str, Page[Event]]:
         """Return a page of each run's own events."""
         await self._check(request)
-        return await self._listing(types, history.of_run, parent="run_id").pages(self._session, request, run_ids)
+        listing = _listing(self._log_id, history.of_run, parent="run_id")
+        return await listing.pages(self._session, request, self._where(types).holds(present, "sequence"), run_ids)
 
     async def pages_of_tasks(
         self, task_ids: Collection[str], request: PageRequest, types: Collection[EventType] | None, /
     ) -> Mapping[str, Page[Event]]:
         """Return a page of each task's events, those of its runs among them."""
         await self._check(request)
-        return await self._listing(types, history.of_task, parent="task_id").pages(self._session, request, task_ids)
+        listing = _listing(self._log_id, history.of_task, parent="task_id")
+        return await listing.pages(self._session, request, self._where(types), task_ids)
 
-    def _listing(
-        self, types: Collection[EventType] | None, floor: Floor, *, parent: str | None = None
-    ) -> Listing[Event]:
-        where = Where(self._session.tenant).any_of("type", types)
-        if parent == "run_id":
-            where.holds(present, "sequence")
-        return Listing(
-            shape=EVENT,
-            ordering=_BY_POS,
-            cursors=_EventCursors(self._log_id),
-            where=where,
-            parent=parent,
-            floor=floor,
-        )
+    def _where(self, types: Collection[EventType] | None) -> Where:
+        return Where(self._session.tenant).any_of("type", types)
 
     async def _check(self, request: PageRequest) -> None:
         """Refuse a cursor beyond the log's head: it is of a log that a restore has cut."""

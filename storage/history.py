@@ -166,7 +166,7 @@ class SqlHistoryWrites:
 
     async def _is_alone(self) -> bool:
         """Whether no other process removes history now."""
-        if await self._session.dialect() != POSTGRESQL:
+        if self._session.dialect != POSTGRESQL:
             return True
         row = await self._session.row(_ALONE)
         return row is not None and bool(row[0])

@@ -54,7 +54,7 @@ class SqlIdempotencyWrites:
     async def keep(self, key: IdempotencyKey, ids: Sequence[str], /) -> None:
         """Remember what a request led to, and forget keys older than 24 hours."""
         now = await self._read_time()
-        forget = _FORGET_FREE if await self._session.dialect() == POSTGRESQL else _FORGET
+        forget = _FORGET_FREE if self._session.dialect == POSTGRESQL else _FORGET
         await self._session.execute(forget, {"since": now - KEPT})
         values = {"input_digest": key.input_digest, "ids": tuple(ids), "created_at": now}
         await self._session.execute(_INSERT, self._name(key) | values)

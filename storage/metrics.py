@@ -30,6 +30,10 @@ _SAVE: Final = (
 )
 _DELETE: Final = delete(metrics).where(metrics.c.id == bindparam("metric_id"), owned(metrics.c.tenant))
 _BY_TIME: Final = Ordering(("timestamp", "id"))
+_LIST: Final = Listing(shape=METRIC, ordering=_BY_TIME, cursors=ListCursors("metrics", _BY_TIME, metrics))
+_OF_RUN: Final = Listing(
+    shape=METRIC, ordering=_BY_TIME, cursors=ListCursors("metrics:{parent}", _BY_TIME, metrics), parent="run_id"
+)
 
 
 class SqlMetricReads:
@@ -44,14 +48,13 @@ class SqlMetricReads:
 
     async def page(self, request: PageRequest, filter_: MetricFilter, /) -> Page[Metric]:
         """Return a page of all samples."""
-        return await self._listing(filter_, "metrics").page(self._session, request)
+        return await _LIST.page(self._session, request, _where(filter_, self._session.tenant))
 
     async def pages_of_runs(
         self, run_ids: Collection[str], request: PageRequest, filter_: MetricFilter, /
     ) -> Mapping[str, Page[Metric]]:
         """Return a page of each run's samples."""
-        listing = self._listing(filter_, "metrics:{parent}", parent="run_id")
-        return await listing.pages(self._session, request, run_ids)
+        return await _OF_RUN.pages(self._session, request, _where(filter_, self._session.tenant), run_ids)
 
     async def summaries_of_runs(
         self, run_ids: Collection[str], names: Collection[str] | None, /
@@ -79,15 +82,6 @@ class SqlMetricReads:
         """Return each task's averages, as for runs."""
         return await statistics.series(
             self._session, metrics.c.task_id, task_ids, name=name, max_points=max_points, range_=range_
-        )
-
-    def _listing(self, filter_: MetricFilter, name: str, *, parent: str | None = None) -> Listing[Metric]:
-        return Listing(
-            shape=METRIC,
-            ordering=_BY_TIME,
-            cursors=ListCursors(name, _BY_TIME, metrics),
-            where=_where(filter_, self._session.tenant),
-            parent=parent,
         )
 
 

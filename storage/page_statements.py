@@ -23,10 +23,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from domain.paging import Fields, Related
 from domain.rows import Layout
 from storage.filters import Labelled, Labels, Terms, Test, among, conditions
-from storage.joined import Joins, join, joins, layouts, needed
+from storage.joined import Joins, join, layouts
 from storage.keyset import Bound, Ordering, part_reader
 from storage.session import Shape
 from storage.sql import listed, texts
@@ -53,7 +52,7 @@ _WITH_LABELS: Final = frozenset({"tenant", "created_at"})
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """What makes two pages come from the same statement; there is one for all of them, which `outline_of` returns.
+    """What makes two pages come from the same statement; there is one for all of them (see `storage.pages`).
 
     Attributes:
         fields: Those of the record that are asked for.
@@ -106,27 +105,6 @@ class Outline:
     def names(self) -> tuple[str, ...]:
         """Names of the fields' columns and of what more the key needs."""
         return (*self.fields, *(name for name in self.ordering.names if name not in self.fields))
-
-
-@lru_cache(_KEPT)
-def outline_of(
-    shape: Shape[Any],
-    *,
-    fields: Fields,
-    related: Related,
-    ordering: Ordering,
-    terms: Terms,
-    parent: str | None,
-    after: Bound | None,
-    before: Bound | None,
-    backward: bool,
-    floor: Floor | None,
-    merged: frozenset[str],
-) -> Outline:
-    """Return the outline of pages on which some fields are wanted, and some related records."""
-    along = joins(shape, related)
-    chosen = shape.chosen(fields, *needed(along))
-    return Outline(shape, chosen, ordering, terms, parent, after, before, backward, floor, merged, along)
 
 
 @lru_cache(_KEPT)

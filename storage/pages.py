@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import FromClause
 
 from domain.errors import CursorExpiredError
-from domain.paging import Page, PageRequest, decode_cursor, encode_cursor
+from domain.paging import Fields, Page, PageRequest, Related, decode_cursor, encode_cursor
 from domain.rows import Made, Rows
 from storage import page_statements as statements
-from storage.filters import Where
+from storage.filters import Terms, Where
+from storage.joined import joins, needed
 from storage.keyset import Bound, Key, Ordering
 from storage.page_statements import Floor, Outline
 from storage.session import Session, Shape
@@ -21,6 +23,9 @@ from storage.statements import AnyRow, Result
 
 T = TypeVar("T")
 P = TypeVar("P", str, None)
+
+_KEPT: Final = 512
+"""Outlines; clients ask for few combinations of lists and filters, but may ask for any."""
 
 
 class Cursors(Protocol):
@@ -56,12 +61,11 @@ class ListCursors:
         return self.ordering.parse(self.source, decode_cursor(self.name.format(parent=parent), cursor))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Listing(Generic[T]):
     """A list of one table's rows.
 
     Attributes:
-        where: Which rows.
         parent: The column with the parent's id, for lists below parents.
         floor: Where the list begins, for lists that may have lost their first rows.
         merged: Columns each of whose values has the list's order by an index.
@@ -70,15 +74,14 @@ class Listing(Generic[T]):
     shape: Shape[T]
     ordering: Ordering
     cursors: Cursors
-    where: Where
     parent: str | None = None
     floor: Floor | None = None
     merged: frozenset[str] = frozenset()
 
-    async def page(self, session: Session, request: PageRequest) -> Page[T]:
-        """Return a page of the list; raises InvalidCursorError, CursorExpiredError."""
-        window = self._window(request, (None,))
-        statement = statements.rows(window.outline, await session.dialect())
+    async def page(self, session: Session, request: PageRequest, where: Where) -> Page[T]:
+        """Return a page of some of the list's rows; raises InvalidCursorError, CursorExpiredError."""
+        window = self._window(request, where, (None,))
+        statement = statements.rows(window.outline, session.dialect)
         found = await session.result(statement, **window.values)
         edges = None
         if window.looks_beyond:
@@ -87,14 +90,16 @@ class Listing(Generic[T]):
             self._check_floor(window, {None: edges})
         return self._page(window, found, found.rows, edges, None)
 
-    async def pages(self, session: Session, request: PageRequest, parents: Collection[str]) -> Mapping[str, Page[T]]:
-        """Return a page of each parent's list; raises InvalidCursorError, CursorExpiredError."""
+    async def pages(
+        self, session: Session, request: PageRequest, where: Where, parents: Collection[str]
+    ) -> Mapping[str, Page[T]]:
+        """Return a page of some rows of each parent's list; raises InvalidCursorError, CursorExpiredError."""
         ids = sorted(set(parents))
         if not ids:
             return {}
-        window = self._window(request, ids)
+        window = self._window(request, where, ids)
         rows: dict[str, list[AnyRow]] = {parent: [] for parent in ids}
-        statement = statements.rows_below(window.outline, await session.dialect())
+        statement = statements.rows_below(window.outline, session.dialect)
         found = await session.result(statement, parents=ids, **window.values)
         for row in found.rows:
             rows[row[-1]].append(row)
@@ -105,24 +110,14 @@ class Listing(Generic[T]):
             self._check_floor(window, edges)
         return {parent: self._page(window, found, rows[parent], edges.get(parent), parent) for parent in ids}
 
-    def _window(self, request: PageRequest, parents: Sequence[str | None]) -> _Window:
+    def _window(self, request: PageRequest, where: Where, parents: Sequence[str | None]) -> _Window:
         after, after_values = self._bound("after", request.after, parents)
         before, before_values = self._bound("before", request.before, parents)
-        outline = statements.outline_of(
-            self.shape,
-            fields=request.fields,
-            related=request.related,
-            ordering=self.ordering,
-            terms=self.where.terms,
-            parent=self.parent,
-            after=after,
-            before=before,
-            backward=request.backward,
-            floor=self.floor,
-            merged=self.merged,
+        outline = _outline(
+            self, request.fields, request.related, where.terms, after=after, before=before, backward=request.backward
         )
-        rows = {"rows": request.limit + 1}  # one more than wanted tells whether the list goes on
-        return _Window(request, outline, self.where.values | after_values | before_values | rows)
+        rows = request.limit + 1  # one more than wanted tells whether the list goes on
+        return _Window(request, outline, {**where.values, **after_values, **before_values, "rows": rows})
 
     def _bound(
         self, name: str, cursor: str | None, parents: Sequence[str | None]
@@ -166,8 +161,7 @@ class Listing(Generic[T]):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
+class _Window(NamedTuple):
     """The part of a list that a request wants."""
 
     request: PageRequest
@@ -178,3 +172,31 @@ class _Window:
     def looks_beyond(self) -> bool:
         """Whether the rows alone can't tell what is asked for."""
         return self.request.count or self.outline.after is not None or self.outline.before is not None
+
+
+@lru_cache(_KEPT)
+def _outline(
+    listing: Listing[Any],
+    fields: Fields,
+    related: Related,
+    terms: Terms,
+    *,
+    after: Bound | None,
+    before: Bound | None,
+    backward: bool,
+) -> Outline:
+    """Return the outline of pages on which some fields are wanted, and some related records."""
+    along = joins(listing.shape, related)
+    return Outline(
+        shape=listing.shape,
+        fields=listing.shape.chosen(fields, *needed(along)),
+        ordering=listing.ordering,
+        terms=terms,
+        parent=listing.parent,
+        after=after,
+        before=before,
+        backward=backward,
+        floor=listing.floor,
+        merged=listing.merged,
+        joins=along,
+    )

@@ -24,6 +24,7 @@ from storage.postgres_schema import migrate_postgres, unreachable
 from storage.run_states import RunStates
 from storage.sequencer import OnNumbered, Sequencer, open_sequencer
 from storage.session import Session
+from storage.statements import Statements
 from storage.tables import log
 from storage.transactions import SqlWriteTx, View
 from storage.types import UtcDateTime
@@ -88,6 +89,11 @@ class _Lease:
     def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
         self._held: Held | None = None
+
+    @property
+    def statements(self) -> Statements:
+        """Compiles for it."""
+        return self._pool.statements
 
     @property
     def is_taken(self) -> bool:

@@ -50,7 +50,13 @@ class Held:
 
 
 class PostgresPool:
-    """Connections that are kept open; made by `open_pool`."""
+    """Connections that are kept open; made by `open_pool`.
+
+    Attributes:
+        statements: Compiles for them.
+    """
+
+    statements = STATEMENTS
 
     def __init__(self, engine: AsyncEngine, begin: str) -> None:
         """Take an engine, and what each transaction begins with."""

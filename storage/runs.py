@@ -29,6 +29,13 @@ _COLUMNS: Final = {
 _MERGED: Final = frozenset({"task_id", "status"})
 _MERGED_ALWAYS: Final = frozenset({"task_id"})
 _BY_NUMBER: Final = Ordering(("number",))
+_LOGS: Final = Listing(
+    shape=LOG_LINE,
+    ordering=_BY_NUMBER,
+    cursors=ListCursors("logs:{parent}", _BY_NUMBER, logs),
+    parent="run_id",
+    floor=history.of_lines,
+)
 
 
 class SqlRunReads:
@@ -43,15 +50,15 @@ class SqlRunReads:
 
     async def page(self, request: PageRequest, filter_: RunFilter, order: RunOrder, /) -> Page[Run]:
         """Return a page of all runs."""
-        labels = await self._part_of_labels(filter_, order)
-        return await self._listing(filter_, order, "runs", labels).page(self._session, request)
+        where = _where(filter_, self._session.tenant, await self._part_of_labels(filter_, order))
+        return await _listing(order, "runs").page(self._session, request, where)
 
     async def pages_of_tasks(
         self, task_ids: Collection[str], request: PageRequest, filter_: RunFilter, order: RunOrder, /
     ) -> Mapping[str, Page[Run]]:
         """Return a page of each task's runs."""
-        listing = self._listing(filter_, order, "{parent}", Labels.LOOKED_UP, parent="task_id")
-        return await listing.pages(self._session, request, task_ids)
+        where = _where(filter_, self._session.tenant, Labels.LOOKED_UP)
+        return await _listing(order, "{parent}", parent="task_id").pages(self._session, request, where, task_ids)
 
     async def plans(self, run_ids: Collection[str], /) -> Mapping[str, Sequence[Plan]]:
         """Return all versions of each run's plan that were delivered, oldest first."""
@@ -69,15 +76,7 @@ class SqlRunReads:
         self, run_ids: Collection[str], request: PageRequest, filter_: LogFilter, /
     ) -> Mapping[str, Page[LogLine]]:
         """Return a page of each run's log, oldest first."""
-        listing = Listing(
-            shape=LOG_LINE,
-            ordering=_BY_NUMBER,
-            cursors=ListCursors("logs:{parent}", _BY_NUMBER, logs),
-            where=_log_where(filter_, self._session.tenant),
-            parent="run_id",
-            floor=history.of_lines,
-        )
-        return await listing.pages(self._session, request, run_ids)
+        return await _LOGS.pages(self._session, request, _log_where(filter_, self._session.tenant), run_ids)
 
     async def artifacts_of(self, run_ids: Collection[str], /) -> Mapping[str, Sequence[Artifact]]:
         """Return each run's artifacts, oldest first."""
@@ -105,28 +104,21 @@ class SqlRunReads:
             by_time=order.field is RunOrderField.CREATED_AT,
         )
 
-    def _listing(
-        self, filter_: RunFilter, order: RunOrder, name: str, labels: Labels, *, parent: str | None = None
-    ) -> Listing[Run]:
-        cursors = _cursors(order, name)
-        return Listing(
-            shape=RUN,
-            ordering=cursors.ordering,
-            cursors=cursors,
-            where=_where(filter_, self._session.tenant, labels),
-            parent=parent,
-            merged=_MERGED if order.field is RunOrderField.CREATED_AT else _MERGED_ALWAYS,
-        )
-
 
 @cache
-def _cursors(order: RunOrder, name: str) -> ListCursors:
+def _listing(order: RunOrder, name: str, *, parent: str | None = None) -> Listing[Run]:
     ordering = Ordering(
         (_COLUMNS[order.field], "id"),
         descending=order.direction is Direction.DESC,
         nullable=order.field is not RunOrderField.CREATED_AT,
     )
-    return ListCursors(f"{name}:{order.field}:{order.direction}", ordering, runs)
+    return Listing(
+        shape=RUN,
+        ordering=ordering,
+        cursors=ListCursors(f"{name}:{order.field}:{order.direction}", ordering, runs),
+        parent=parent,
+        merged=_MERGED if order.field is RunOrderField.CREATED_AT else _MERGED_ALWAYS,
+    )
 
 
 def _where(filter_: RunFilter, tenant: str | None, labels: Labels) -> Where:

@@ -80,16 +80,8 @@ class SqlTaskReads:
 
     async def page(self, request: PageRequest, filter_: TaskFilter, order: TaskOrder, /) -> Page[Task]:
         """Return a page of all tasks."""
-        labels = await self._part_of_labels(filter_, order)
-        cursors = _cursors(order)
-        listing = Listing(
-            shape=TASK,
-            ordering=cursors.ordering,
-            cursors=cursors,
-            where=_where(filter_, self._session.tenant, labels),
-            merged=frozenset({"status"} if order.field is TaskOrderField.CREATED_AT else ()),
-        )
-        return await listing.page(self._session, request)
+        where = _where(filter_, self._session.tenant, await self._part_of_labels(filter_, order))
+        return await _listing(order).page(self._session, request, where)
 
     async def _part_of_labels(self, filter_: TaskFilter, order: TaskOrder) -> Labels:
         return await part_of(
@@ -161,9 +153,14 @@ class SqlTaskWrites:
 
 
 @cache
-def _cursors(order: TaskOrder) -> ListCursors:
+def _listing(order: TaskOrder) -> Listing[Task]:
     ordering = Ordering((_COLUMNS[order.field], "id"), descending=order.direction is Direction.DESC)
-    return ListCursors(f"tasks:{order.field}:{order.direction}", ordering, tasks)
+    return Listing(
+        shape=TASK,
+        ordering=ordering,
+        cursors=ListCursors(f"tasks:{order.field}:{order.direction}", ordering, tasks),
+        merged=frozenset({"status"} if order.field is TaskOrderField.CREATED_AT else ()),
+    )
 
 
 def _where(filter_: TaskFilter, tenant: str | None, labels: Labels) -> Where:

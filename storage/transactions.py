@@ -28,10 +28,30 @@ class SqlReadTx:
     """Implements `domain.store.ReadTx`."""
 
     def __init__(self, session: Session, log_id: str) -> None:
-        self.tasks = SqlTaskReads(session)
-        self.runs = SqlRunReads(session)
-        self.metrics = SqlMetricReads(session)
-        self.events = SqlEventReads(session, log_id)
+        self._session = session
+        self._log_id = log_id
+
+    # Most views are asked by one of them.
+
+    @property
+    def tasks(self) -> SqlTaskReads:
+        """Tasks."""
+        return SqlTaskReads(self._session)
+
+    @property
+    def runs(self) -> SqlRunReads:
+        """Runs, plans, decisions, logs and artifacts."""
+        return SqlRunReads(self._session)
+
+    @property
+    def metrics(self) -> SqlMetricReads:
+        """Samples."""
+        return SqlMetricReads(self._session)
+
+    @property
+    def events(self) -> SqlEventReads:
+        """The log."""
+        return SqlEventReads(self._session, self._log_id)
 
 
 class View:
