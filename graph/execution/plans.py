@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from graphql import (
     DirectiveNode,
@@ -27,12 +27,9 @@ from graphql.execution.values import VariableValues
 from graphql.pyutils import Path
 
 from graph.execution.calls import Call, compile_call, yields_events
-from graph.execution.compiler import Compiler
+from graph.execution.compiler import Compiler, Executor
 from graph.execution.parts import Build, Notes, Part
 from graph.execution.single import SingleField, without_request
-
-if TYPE_CHECKING:
-    from graph.execution.compiled import CompilingExecutor
 
 T = TypeVar("T")
 
@@ -90,7 +87,7 @@ class Plans:
     def __len__(self) -> int:
         return len(self._plans)
 
-    def find(self, executor: CompilingExecutor, type_: GraphQLObjectType, details: FieldDetailsList) -> Part | None:
+    def find(self, executor: Executor, type_: GraphQLObjectType, details: FieldDetailsList) -> Part | None:
         """Return what makes answers of objects of a type for a field's selections, None for what can't be compiled."""
         key = (type_.name, *(id(each.node) for each in details), *self._decided(executor.variable_values))
         try:
@@ -98,7 +95,7 @@ class Plans:
         except KeyError:
             return self._plans.keep(key, _selection(executor, type_, details))
 
-    def root(self, executor: CompilingExecutor) -> Root | None:
+    def root(self, executor: Executor) -> Root | None:
         """Return the type and the fields that an operation begins with, None if that is left to graphql-core."""
         key = (id(executor.operation), *self._decided(executor.variable_values))
         try:
@@ -119,7 +116,7 @@ class Plans:
         operation: OperationDefinitionNode,
         variables: VariableValues,
         class_: type,
-        executor: Callable[[], CompilingExecutor],
+        executor: Callable[[], Executor],
     ) -> EventPlan | None:
         """Return what makes a subscription's answers to events of a class, None if it takes an execution.
 
@@ -136,7 +133,7 @@ class Plans:
             return self._events.keep(key, self._event(executor(), class_))
 
     def single(
-        self, operation: OperationDefinitionNode, variables: VariableValues, executor: Callable[[], CompilingExecutor]
+        self, operation: OperationDefinitionNode, variables: VariableValues, executor: Callable[[], Executor]
     ) -> SingleField | None:
         """Return how the one field of a query or mutation is executed, None if that is left to an executor.
 
@@ -156,7 +153,7 @@ class Plans:
         # A name that is not given is no other than one that is null: both are errors in a condition.
         return [variables.coerced.get(name) for name in self._conditions] if self._conditions else ()
 
-    def _event(self, executor: CompilingExecutor, class_: type) -> EventPlan | None:
+    def _event(self, executor: Executor, class_: type) -> EventPlan | None:
         type_, name, details = self._only_field(executor)
         field = None if type_ is None else executor.schema.get_field(type_, details[0].node.name.value)
         if field is None or not yields_events(field):
@@ -167,7 +164,7 @@ class Plans:
             return None
         return EventPlan(name, part.build) if isinstance(part, Part) and not part.is_open else None
 
-    def _single(self, executor: CompilingExecutor) -> SingleField | None:
+    def _single(self, executor: Executor) -> SingleField | None:
         type_, name, details = self._only_field(executor)
         if type_ is None or executor.operation.operation is OperationType.SUBSCRIPTION:
             return None
@@ -179,7 +176,7 @@ class Plans:
         info = executor.build_resolve_info(call.field, call.nodes, type_, Path(None, name, type_.name))
         return SingleField(name, details, call, plan.build, without_request(info))
 
-    def _only_field(self, executor: CompilingExecutor) -> tuple[GraphQLObjectType | None, str, FieldDetailsList]:
+    def _only_field(self, executor: Executor) -> tuple[GraphQLObjectType | None, str, FieldDetailsList]:
         """Return the one field that an operation begins with, and its type; no type if there are several."""
         type_, fields = self.root(executor) or (None, {})
         if len(fields) != 1:
@@ -188,7 +185,7 @@ class Plans:
         return type_, name, details
 
 
-def _selection(executor: CompilingExecutor, type_: GraphQLObjectType, details: FieldDetailsList) -> Part | None:
+def _selection(executor: Executor, type_: GraphQLObjectType, details: FieldDetailsList) -> Part | None:
     try:
         return Compiler(executor).selection(type_, details)
     except Exception:  # a condition, perhaps, further below; graphql-core will say what is wrong, and where
@@ -202,7 +199,7 @@ def _call(schema: GraphQLSchema, type_: GraphQLObjectType, details: FieldDetails
     return compile_call(schema, field, [each.node for each in details])
 
 
-def _collect(executor: CompilingExecutor) -> Root | None:
+def _collect(executor: Executor) -> Root | None:
     type_ = executor.schema.get_root_type(executor.operation.operation)
     if type_ is None:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Never, cast
+from typing import Any, Never, Protocol, cast
 
 from graphql import ExecutionResult, GraphQLResolveInfo
 from graphql.execution.collect_fields import FieldDetailsList
@@ -18,8 +18,22 @@ from graphql.execution.values import VariableValues
 from graph.execution.calls import Call
 from graph.execution.parts import Build, Notes
 
-if TYPE_CHECKING:
-    from graph.execution.compiled import CompilingExecutor
+
+class Completing(Protocol):
+    """What executes a whole operation, asked for what a plan could not do: `graph.execution.compiled`."""
+
+    @property
+    def complete_value(self) -> Callable[..., Any]:
+        """Makes an answer of what a resolver returned, as graphql-core does."""
+        ...
+
+    def fill(self, answer: Any, notes: Notes, /) -> Any:
+        """Fill in what was left open of an answer; what is returned may have to be awaited."""
+        ...
+
+    async def finish_single(self, field: SingleField, complete: Callable[[], Any], /) -> ExecutionResult:
+        """Return the result of an operation of one field, whose value is made, or awaited, by a function."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +55,7 @@ class SingleField:
     info: GraphQLResolveInfo[Any]
 
     async def execute(
-        self, root: object, context: object, values: VariableValues, executor: Callable[[], CompilingExecutor]
+        self, root: object, context: object, values: VariableValues, executor: Callable[[], Completing]
     ) -> ExecutionResult | None:
         """Execute the operation; None if its arguments are not as expected, and nothing was done.
 
@@ -71,7 +85,7 @@ class SingleField:
         return await whole.finish_single(self, partial(whole.fill, answer, notes))
 
     def _complete(
-        self, executor: CompilingExecutor, info: GraphQLResolveInfo[Any], found: object
+        self, executor: Completing, info: GraphQLResolveInfo[Any], found: object
     ) -> Awaitable[ExecutionResult]:
         """Have graphql-core make the answer, or say what is wrong."""
         complete = executor.complete_value
