@@ -13,7 +13,7 @@ import pytest
 
 from domain.log_context import doing
 from graph.logs import ConsoleFormatter, JsonFormatter
-from tests.cli.support import create_run, run_waiting, until
+from tests.cli.support import create_run, mgx_inside, run_waiting, until
 from tests.servers import Server, running_server, start_server
 
 TEAM = '''
@@ -41,9 +41,10 @@ def records(server: Server) -> list[dict[str, Any]]:
 
 
 def test_a_mistake_of_ours_is_one_record_with_the_request_s_id(tmp_path: Path) -> None:
+    assert mgx_inside("migrate", cwd=tmp_path).code == 0
+    with closing(sqlite3.connect(tmp_path / "mgx.db")) as connection, connection:
+        connection.execute("DROP TABLE metrics")
     with running_server(tmp_path) as server:
-        with closing(sqlite3.connect(tmp_path / "mgx.db")) as connection, connection:
-            connection.execute("DROP TABLE metrics")
         query = {"query": "{ metrics { totalCount } }"}
         answer = httpx.post(f"{server.url}/graphql", json=query, headers={"x-request-id": "mine-1"}).json()
         assert answer["errors"][0]["extensions"] == {"code": "INTERNAL", "requestId": "mine-1"}
