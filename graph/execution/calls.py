@@ -99,6 +99,12 @@ class Call:
 
     def arguments(self, variables: VariableValues) -> dict[str, Any] | None:
         """Return the arguments; None if they are not as expected, which graphql-core will know what to do about."""
+        try:
+            return self._arguments(variables)
+        except Exception:
+            return None
+
+    def _arguments(self, variables: VariableValues) -> dict[str, Any] | None:
         found = {name: _fresh(value) for name, value in self._constants.items()}
         for given in self._given:
             if isinstance(given, _Held):

@@ -59,7 +59,7 @@ class EventPlan:
         return {self.name: self.build(event, None, Notes(context))}
 
 
-class _Memory(dict[tuple[object, ...], T]):
+class _Kept(dict[tuple[object, ...], T]):
     """What was compiled, up to a number."""
 
     def keep(self, key: tuple[object, ...], compiled: T) -> T:
@@ -78,11 +78,11 @@ class Plans:
 
     def __init__(self, tree: DocumentNode) -> None:
         self._conditions = _conditions(tree)
-        self._plans: _Memory[Part | None] = _Memory()
-        self._calls: _Memory[Call | None] = _Memory()
-        self._roots: _Memory[Root | None] = _Memory()
-        self._events: _Memory[EventPlan | None] = _Memory()
-        self._singles: _Memory[SingleField | None] = _Memory()
+        self._plans: _Kept[Part | None] = _Kept()
+        self._calls: _Kept[Call | None] = _Kept()
+        self._roots: _Kept[Root | None] = _Kept()
+        self._events: _Kept[EventPlan | None] = _Kept()
+        self._singles: _Kept[SingleField | None] = _Kept()
 
     def __len__(self) -> int:
         return len(self._plans)
@@ -150,8 +150,10 @@ class Plans:
 
     def _decided(self, variables: VariableValues) -> Iterable[object]:
         """Return what the conditions of the document depend on."""
-        # A name that is not given is no other than one that is null: both are errors in a condition.
-        return [variables.coerced.get(name) for name in self._conditions] if self._conditions else ()
+        # A name that is not given is no other than one that is null: both are errors in a condition. What is neither
+        # true nor false is a variable of an operation that has no condition of that name.
+        values = variables.coerced
+        return [value if type(value := values.get(name)) is bool else None for name in self._conditions]
 
     def _event(self, executor: Executor, class_: type) -> EventPlan | None:
         type_, name, details = self._only_field(executor)
@@ -196,7 +198,10 @@ def _call(schema: GraphQLSchema, type_: GraphQLObjectType, details: FieldDetails
     field = schema.get_field(type_, details[0].node.name.value)
     if field is None or any(each.fragment_variable_values for each in details):
         return None
-    return compile_call(schema, field, [each.node for each in details])
+    try:
+        return compile_call(schema, field, [each.node for each in details])
+    except Exception:  # a value of an argument; as in `_selection`
+        return None
 
 
 def _collect(executor: Executor) -> Root | None:

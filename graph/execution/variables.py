@@ -76,7 +76,7 @@ def _variable(schema: GraphQLSchema, definition: VariableDefinitionNode) -> _Var
     signature = get_variable_signature(schema, definition)
     assert isinstance(signature, GraphQLVariableSignature), "the document was validated"
     default = Undefined if signature.default is None else coerce_default_value(signature)
-    may_be_absent = isinstance(default, _SAME) if signature.default else not is_non_null_type(signature.type)
+    may_be_absent = not is_non_null_type(signature.type) if signature.default is None else isinstance(default, _SAME)
     absent = VariableValueSource(signature) if may_be_absent else None
     return _Variable(signature.name, signature, _coerce(signature.type), absent, default)
 

@@ -103,6 +103,24 @@ async def test_selections_are_compiled_once_for_a_text(api: Api, calls: Calls) -
     assert calls.number == compiled
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        LIST.replace("List", "Page"),
+        "query Run($run: ID!) { run(id: $run) { id status allowedActions task { name } } }",
+        "query Task($task: ID!) { task(id: $task) { id name latestRun { id } } }",
+        "mutation Create($input: CreateTaskInput!) { createTask(input: $input) { task { id name } } }",
+    ],
+)
+async def test_an_operation_of_one_field_makes_an_executor_once_for_a_text(api: Api, calls: Calls, query: str) -> None:
+    (run,) = (await api.ask(LIST, first=1))["runs"]["nodes"]
+    variables = {"first": 2, "run": run["id"], "task": run["task"]["id"], "input": {"name": "Another"}}
+    calls.of(CompilingExecutor, "__init__")
+    for _ in range(3):
+        await api.ask(query, **{name: value for name, value in variables.items() if f"${name}:" in query})
+    assert calls.number == 1
+
+
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("members", [1, 25])
 async def test_an_event_is_executed_and_encoded_once_for_each_group(

@@ -104,12 +104,12 @@ class Compared:
         self, variables: Mapping[str, Any], context: object, root: object, name: str | None
     ) -> Outcome | None:
         """Answer as an operation of one field does; None where it takes an execution."""
-        executor = self._executor(variables, context, root, name)
-        if executor is None:
+        executor, another = (self._executor(variables, context, root, name) for _ in range(2))
+        if executor is None or another is None:
             return None
         values = executor.variable_values
         single = self.plans.single(executor.operation, values, lambda: executor)
-        result = None if single is None else await single.execute(root, context, values, lambda: executor)
+        result = None if single is None else await single.execute(root, context, values, lambda: another)
         return None if result is None else await _outcome(_soon(result))
 
     def _executor(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import weakref
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -59,6 +61,27 @@ async def _many(info: Info[Asked, None]) -> list[Page]:
     return [Page(size=1, after=None)]
 
 
+@strawberry.input
+class Odd:
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number % 2 == 0:
+            raise ValueError("even")
+
+
+async def _odd(number: Odd) -> Page | None:
+    return Page(size=number.number, after=None)
+
+
+async def _named(names: list[str]) -> Page:
+    return Page(size=len(names), after=None)
+
+
+async def _pages(names: list[str]) -> AsyncGenerator[Page, None]:
+    yield await _named(names)
+
+
 def _now(info: Info[Asked, None]) -> Page:
     return Page(size=1, after=None)
 
@@ -69,11 +92,18 @@ class Query:
     maybe: Page | None = strawberry.field(resolver=_page)
     many: list[Page] = strawberry.field(resolver=_many)
     now: Page = strawberry.field(resolver=_now)
+    odd: Page | None = strawberry.field(resolver=_odd)
+    named: Page = strawberry.field(resolver=_named)
 
 
 @strawberry.type
 class Mutation:
     write: Page = strawberry.field(resolver=_surely)
+
+
+@strawberry.type
+class Subscription:
+    pages: AsyncGenerator[Page, None] = strawberry.subscription(resolver=_pages)
 
 
 @pytest.fixture
@@ -92,13 +122,17 @@ def executors(monkeypatch: pytest.MonkeyPatch) -> list[CompilingExecutor]:
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine(strawberry.Schema(query=Query, mutation=Mutation))
+    return Engine(strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription))
 
 
-async def ask(engine: Engine, query: str, context: object, **variables: object) -> Any:
-    operation = engine.prepare(Request(query=query, variables=variables, request_id="r"))
+def prepared(engine: Engine, query: str, name: str | None = None, **variables: object) -> Operation:
+    operation = engine.prepare(Request(query=query, operation_name=name, variables=variables, request_id="r"))
     assert isinstance(operation, Operation), operation
-    answer = await engine.execute(operation, context)
+    return operation
+
+
+async def ask(engine: Engine, query: str, context: object, name: str | None = None, **variables: object) -> Any:
+    answer = await engine.execute(prepared(engine, query, name, **variables), context)
     return json.loads(answer.body)
 
 
@@ -122,7 +156,7 @@ async def test_one_field_takes_an_executor_once_for_a_document(
     ],
 )
 async def test_variables_are_what_they_are_for_an_executor(
-    engine: Engine, variables: dict[str, object], called: tuple[int, str | None]
+    engine: Engine, variables: dict[str, Any], called: tuple[int, str | None]
 ) -> None:
     for _ in range(2):
         asked = Asked()
@@ -178,14 +212,43 @@ async def test_conditions_decide_with_the_values_of_each_request(engine: Engine)
         assert await ask(engine, query, Asked(), c=shown) == {"data": {"page": {"size": 1}} if shown else {}}
 
 
-async def test_nothing_of_a_request_is_kept() -> None:
+@pytest.mark.parametrize("size", [3, 0, -1], ids=["answer", "null", "error"])
+@pytest.mark.parametrize("selection", ["size", "next { size }"], ids=["plain", "open"])
+async def test_nothing_of_a_request_is_kept(size: int, selection: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL)  # a record in the log keeps the frames of the error that it tells
     engine = Engine(strawberry.Schema(query=Query))
     asked = Asked()
-    await ask(engine, "{ page(size: 3) { size } }", asked)
+    await ask(engine, f"query ($n: Int!) {{ page(size: $n) {{ {selection} }} }}", asked, n=size)
     gone = weakref.ref(asked)
     del asked
     gc.collect()
     assert gone() is None
+
+
+async def test_conditions_of_another_operation_decide_nothing(engine: Engine, executors: list[object]) -> None:
+    """Two operations may have variables of the same name, of which only one is a condition."""
+    query = """
+      query A($c: Boolean!) { page(size: 1) @skip(if: $c) { size } }
+      query B($c: [String!]!) { named(names: $c) { size } }
+      subscription C($c: [String!]!) { pages(names: $c) { size } }
+    """
+    for shown in (True, False):
+        assert await ask(engine, query, Asked(), "A", c=not shown) == {"data": {"page": {"size": 1}} if shown else {}}
+    made = len(executors)
+    for number in range(300):  # more than is kept of a document
+        assert await ask(engine, query, Asked(), "B", c=[str(number)]) == {"data": {"named": {"size": 1}}}
+    assert len(executors) == made + 1
+    for _ in range(2):
+        answer = await engine.execute_event(prepared(engine, query, "C", c=["x"]), Page(size=7, after=None), Asked())
+        assert json.loads(answer.body) == {"data": {"pages": {"size": 7}}}
+
+
+async def test_an_argument_that_cannot_be_made_is_an_error_of_its_field(engine: Engine) -> None:
+    for query in ("query ($n: Int!) { odd(number: {number: $n}) { size } }", "{ odd(number: {number: 2}) { size } }"):
+        answer = await ask(engine, query, Asked(), n=2)
+        assert answer["data"] == {"odd": None}
+        assert [error["path"] for error in answer["errors"]] == [["odd"]]
+    assert await ask(engine, "{ odd(number: {number: 3}) { size } }", Asked()) == {"data": {"odd": {"size": 3}}}
 
 
 async def test_variables_that_are_wrong_are_told_all_at_once(engine: Engine) -> None:
