@@ -12,7 +12,7 @@ from typing import Any, Self
 
 
 class Deadlines:
-    """Blocks that may take some time each: `with deadlines.one(): ...` raises TimeoutError after it.
+    """Blocks that may take some time each: `with deadlines.one(): ...` raises TimeoutError after it; for one thread.
 
     Attributes:
         seconds: The time.

@@ -55,7 +55,7 @@ class ReadingLink(SqliteLink):
     """An open connection that only reads, with its view, which begins with the first statement.
 
     Attributes:
-        taken_at: When it was taken, by `Readers`; None where its view must not stay.
+        taken_at: When it was taken, by `ReadingPool`; None where its view must not stay.
     """
 
     def __init__(self, driver: ReadingConnection) -> None:
@@ -78,7 +78,7 @@ class ReadingLink(SqliteLink):
             self._reader.end()
 
 
-class Readers:
+class ReadingPool:
     """Connections that read, and who has one when.
 
     One that nobody has keeps its view until something is committed: whoever gets it next would begin the same, at the
@@ -88,7 +88,7 @@ class Readers:
 
     def __init__(self, links: Iterable[ReadingLink]) -> None:
         """Take connections that nobody else uses."""
-        self._idle = list(links)  # the one used last comes first: it has its pages in the cache
+        self._idle = list(links)  # the one used last is taken first: it has its pages in the cache
         self._turns = asyncio.Semaphore(len(self._idle))
         self._moment: object = object()  # the time between two commits; None during one
 
@@ -96,9 +96,9 @@ class Readers:
     def committing(self) -> Iterator[None]:
         """Let no view stay from before a commit, which the block does, or from within it."""
         self._moment = None
-        for link in self._idle:
-            link.end_view()
         try:
+            for link in self._idle:
+                link.end_view()
             yield
         finally:
             self._moment = object()
@@ -123,7 +123,7 @@ class Lease:
 
     statements = _STATEMENTS
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: ReadingPool) -> None:
         self._readers = readers
         self._taken: ReadingLink | None = None
 
@@ -145,7 +145,7 @@ class Lease:
             self._readers.give_back(link)
 
 
-class Held:
+class Borrowed:
     """The use of a connection whose transaction is another's to end."""
 
     statements = _STATEMENTS

@@ -14,13 +14,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Final
 
 from domain.errors import StoreBusyError
 from domain.events import Event, EventType
-from storage.connections import Held, Readers
+from storage.connections import Borrowed, ReadingPool
 from storage.errors import translated
 from storage.uninterrupted import settled
 from storage.writing import WritingLink
@@ -69,9 +70,9 @@ class Writer:
         lease: Of the connection, for whoever has his turn.
     """
 
-    def __init__(self, link: WritingLink, readers: Readers, head: int) -> None:
+    def __init__(self, link: WritingLink, readers: ReadingPool, head: int) -> None:
         """Take a connection that nobody else uses, those that read, and the place of the log's newest event."""
-        self.lease = Held(link)
+        self.lease = Borrowed(link)
         self._link = link
         self._readers = readers
         self._head = head
@@ -193,7 +194,7 @@ class Writer:
 
     async def _commit(self, group: _Group) -> None:
         try:
-            with self._readers.committing():
+            with self._readers.committing() if self._link.has_changed else nullcontext():
                 await self._link.commit()
         except Exception as error:  # all who wait for it are told
             await self._drop(group, error)

@@ -16,7 +16,7 @@ from domain.fold import RunState, replay
 from domain.model import Run
 from domain.store import RunScope
 from domain.transitions import FINAL
-from storage.connections import Held, open_reader
+from storage.connections import Borrowed, open_reader
 from storage.errors import StorageError
 from storage.event_log import SqlEventReads
 from storage.migrate import HEAD
@@ -169,7 +169,7 @@ def _with_words(statement: str) -> str:
 async def _states(path: Path, limit: int | None) -> Check:
     """Rebuild runs from the log, and compare them with what is kept."""
     async with open_reader(path, busy_timeout=_BUSY_TIMEOUT) as connection:
-        session = Session(Held(connection), None)
+        session = Session(Borrowed(connection), None)
         problems: list[str] = []
         rows = await session.rows(_NEWEST, limit=-1 if limit is None else limit)
         for row in rows:

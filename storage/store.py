@@ -19,7 +19,7 @@ from domain.model import Principal
 from domain.ports import Clock
 from domain.store import Store
 from storage import database
-from storage.connections import Lease, Readers, ReadingLink, open_reader
+from storage.connections import Lease, ReadingLink, ReadingPool, open_reader
 from storage.event_log import SqlEventWrites
 from storage.group import Writer
 from storage.migrate import migrate
@@ -77,7 +77,7 @@ class SqlStore:
         self, log: _LogPlace, writer: WritingLink, readers: Sequence[ReadingLink], clock: Clock, on_commit: OnCommit
     ) -> None:
         self._log_id = log.log_id
-        self._readers = Readers(readers)
+        self._readers = ReadingPool(readers)
         self._writer = Writer(writer, self._readers, log.head)
         self._states = RunStates()
         self._clock = clock

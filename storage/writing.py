@@ -38,6 +38,10 @@ class WritingConnection(LimitedConnection):
     changes are handed over, and what follows them goes to the thread, too. So each waits for the thread once, in its
     commit. Nothing is under way there but while something is waited for, so whoever begins here finds the connection
     at rest.
+
+    Attributes:
+        is_unchanged: Whether a transaction that is not short was begun here and has changed nothing, so that the
+            connection is at rest.
     """
 
     def __init__(self, connector: Callable[[], sqlite3.Connection], *, busy_timeout: float) -> None:
@@ -45,7 +49,7 @@ class WritingConnection(LimitedConnection):
         self._patience = f"PRAGMA busy_timeout = {round(1000 * busy_timeout)}"
         self._in_force: tuple[str, ...] = ()
         self._is_short = False
-        self._is_unchanged = False  # and so at rest
+        self.is_unchanged = False
 
     def begin(self) -> None:
         """Begin a transaction: here, or else on the thread; should it fail, what follows fails with its error."""
@@ -55,7 +59,7 @@ class WritingConnection(LimitedConnection):
             for operation in (*self._due(_UNDO_IN_FILE, self._patience), BEGIN):
                 self.hand_over(operation)
         else:
-            self._is_unchanged = True
+            self.is_unchanged = True
 
     async def begin_short(self) -> None:
         """Begin a transaction whose statements are executed where they are called; they must be short."""
@@ -71,7 +75,7 @@ class WritingConnection(LimitedConnection):
         if self._is_short:
             self.check()
             return self._fetch(operation, parameters)
-        rows = self._read_here(monotonic(), operation, parameters) if self._is_unchanged else None
+        rows = self._read_here(monotonic(), operation, parameters) if self.is_unchanged else None
         return await super().fetch(operation, parameters) if rows is None else rows
 
     def hand_over(self, operation: str, *parameters: Sequence[Any]) -> None:
@@ -79,7 +83,7 @@ class WritingConnection(LimitedConnection):
         if self._is_short:
             self._attempt(operation, parameters)
         else:
-            self._is_unchanged = False
+            self.is_unchanged = False
             super().hand_over(operation, *parameters)
 
     def check(self) -> None:
@@ -104,17 +108,17 @@ class WritingConnection(LimitedConnection):
 
     async def commit(self) -> None:
         """Commit what was done, on the thread; where nothing was changed there is nothing to sync."""
-        if self._is_unchanged:
+        if self.is_unchanged:
             self._unless_failed(self._conn.commit)
         else:
             await super().commit()
-        self._is_short = self._is_unchanged = False
+        self._is_short = self.is_unchanged = False
 
     async def rollback(self) -> None:
         """Take back what the transaction did, if there is one, and forget that something in it failed."""
         self._in_force = ()  # as a failure may have kept them from it
-        if self._is_short or self._is_unchanged:
-            self._is_short = self._is_unchanged = False
+        if self._is_short or self.is_unchanged:
+            self._is_short = self.is_unchanged = False
             self._roll_back()
         else:
             await self._wait_for(self._roll_back)
@@ -157,6 +161,11 @@ class WritingLink(SqliteLink):
     def take_back(self) -> bool:
         """Take back such a part; False if all of the transaction had to be taken back."""
         return self._writer.take_back()
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether there is something to commit that readers do not see yet."""
+        return self._begun and not self._writer.is_unchanged
 
     async def commit(self) -> None:
         """Commit what was done, if anything."""

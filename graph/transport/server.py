@@ -32,7 +32,8 @@ _REMEMBERED: Final = 64
 class WholeSender:
     """What an application sends with: a head that tells its body's length waits for that, and both go out at once.
 
-    Whatever is no whole response of one head and one body is sent by uvicorn, as it came.
+    Whatever is no whole response of one head and one body is sent by uvicorn. Should the application fail before the
+    body, no head has gone out, and uvicorn answers 500.
 
     Args:
         cycle: The request and its response.

@@ -48,7 +48,10 @@ class RequestInfo:
     def traceparent(self) -> str | None:
         """The client's place in a trace, as it came: of the payload of `connection_init`, or else the header's."""
         given = self.connection_params.get("traceparent")
-        return given if isinstance(given, str) else self.headers.get("traceparent")
+        if isinstance(given, str):
+            return given
+        header = self.raw_headers.get(b"traceparent")
+        return None if header is None else header.decode("latin-1")
 
 
 ContextFactory: TypeAlias = Callable[[RequestInfo], Awaitable[object]]

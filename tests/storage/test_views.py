@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from domain.model import ANONYMOUS
 from domain.store import ReadTx, Store
-from storage.connections import Lease, Readers, open_reader
+from storage.connections import Lease, ReadingPool, open_reader
 from storage.driver import ReadingConnection
 from storage.session import Session
 from storage.store import SqliteSettings
@@ -90,6 +90,16 @@ async def test_a_transaction_that_is_taken_back_lets_views_stay(store: Store, be
     assert begun == ["BEGIN"]
 
 
+async def test_a_transaction_that_changes_nothing_lets_views_stay(store: Store, begun: list[str]) -> None:
+    for short in (True, False):
+        assert not await is_seen(store, "nothing")
+        before = len(begun)
+        async with store.write(ANONYMOUS, short=short) as tx:
+            assert not await sees(tx.read, "nothing")
+        assert not await is_seen(store, "nothing")
+        assert len(begun) == before + short, "a short one is executed before it is known whether it changes anything"
+
+
 async def test_a_view_that_was_begun_while_something_was_committed_is_not_lent_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +130,7 @@ async def test_a_view_in_use_is_of_one_moment_and_not_lent_again_after_a_commit(
 
 
 async def test_whoever_reads_sees_what_was_committed_before_and_all_of_one_moment(store: Store) -> None:
-    """Readers and writers at random times, each reader with a view of its own or one that lasted."""
+    """ReadingPool and writers at random times, each reader with a view of its own or one that lasted."""
     random = Random(33)
     committed: list[str] = []
 
@@ -162,7 +172,7 @@ async def test_the_log_of_sqlite_begins_anew_however_often_is_read_between_commi
 
 async def test_a_view_in_which_a_statement_failed_does_not_stay(store: Store, tmp_path: Path, begun: list[str]) -> None:
     async with open_reader(tmp_path / "mgx.db", busy_timeout=1) as link:
-        readers = Readers([link])
+        readers = ReadingPool([link])
 
         async def ask(statement: str) -> None:
             lease = Lease(readers)
@@ -176,6 +186,27 @@ async def test_a_view_in_which_a_statement_failed_does_not_stay(store: Store, tm
         for _ in range(2):
             await ask("SELECT * FROM tasks")
         assert begun == ["BEGIN"] * 2
+
+
+async def test_a_view_in_which_a_statement_was_cancelled_does_not_stay(
+    store: Store, begun: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not await is_seen(store, "nothing")
+
+    async def hang(*_: object) -> None:
+        reads.set()
+        await asyncio.Event().wait()
+
+    reads = asyncio.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(ReadingConnection, "fetch", hang)
+        reading = asyncio.create_task(is_seen(store, "nothing"))
+        await reads.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert not await is_seen(store, "nothing")
+    assert begun == ["BEGIN"] * 2
 
 
 async def test_whoever_waits_for_a_connection_gets_one_and_the_cancelled_take_none(store: Store) -> None:

@@ -155,6 +155,27 @@ async def test_a_response_that_breaks_off_before_its_body_never_began(connect: C
     assert b"".join(connection.network.written).startswith(b"HTTP/1.1 500 ")
 
 
+@pytest.mark.parametrize("error", [RuntimeError("ours"), asyncio.CancelledError()])
+async def test_an_application_that_fails_before_the_body_is_a_mistake_of_ours(error: BaseException) -> None:
+    async def fail(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send(start(LENGTH))
+        raise error
+
+    connection = Connection(HttpProtocol, fail)
+    connection.protocol.data_received(REQUEST)
+    await asyncio.gather(*connection.protocol.tasks, return_exceptions=True)
+    assert b"".join(connection.network.written).startswith(b"HTTP/1.1 500 ")
+
+
+async def test_a_client_that_leaves_before_the_body_is_sent_nothing(connect: Callable[..., Connection]) -> None:
+    connection = connect(*WHOLE, slow=True)
+    connection.protocol.data_received(REQUEST)
+    await asyncio.sleep(0)
+    connection.protocol.connection_lost(None)
+    await asyncio.gather(*connection.protocol.tasks)
+    assert connection.network.written == []
+
+
 async def test_a_head_without_a_length_waits_for_nothing(connect: Callable[..., Connection]) -> None:
     connection = connect(start((b"content-type", b"text/event-stream")), slow=True)
     connection.protocol.data_received(REQUEST)
