@@ -89,7 +89,7 @@ class Ring:
         self._answers.append(answer)
         self._places.append(pos)
         self.last_pos = pos
-        self._grow(_size(answer))
+        self._grow(size_of(answer))
         self._blocks.clear()
 
     def number_after(self, pos: int) -> int:
@@ -107,7 +107,7 @@ class Ring:
             size = 0
             stop = begin = start - self.first
             while stop < len(self._answers) and stop - begin < BLOCK_ANSWERS and size < BLOCK_BYTES:
-                size += _size(self._answers[stop])
+                size += size_of(self._answers[stop])
                 stop += 1
             block = self._blocks[start] = Block(self._answers[begin:stop])
         return block
@@ -116,7 +116,7 @@ class Ring:
         """Forget the oldest answers as long as all together take more than the bytes that are allowed."""
         dropped = freed = 0
         while dropped < len(self._answers) and self._bytes - freed > allowed:
-            freed += _size(self._answers[dropped])
+            freed += size_of(self._answers[dropped])
             dropped += 1
         if dropped:
             self.floor = self._places[dropped - 1]
@@ -134,5 +134,6 @@ class Ring:
         self._budget.used += size
 
 
-def _size(answer: Result) -> int:
+def size_of(answer: Result) -> int:
+    """Return how many bytes an answer takes, as blocks and rings count them."""
     return len(answer.body) + _OVERHEAD

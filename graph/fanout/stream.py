@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from graph.execution.engine import Engine, Failure
 from graph.fanout.member import Member
-from graph.fanout.ring import BLOCK_ANSWERS, BLOCK_BYTES, Budget, Ring
+from graph.fanout.ring import BLOCK_ANSWERS, BLOCK_BYTES, Block, Budget, Ring, size_of
 from graph.fanout.sources import Placed
 
 SLICE_SECONDS: Final = 0.002
@@ -173,7 +173,7 @@ class Stream:
                 await self._write(start)
                 return answer
             ring.append(event.pos, answer)
-            size += len(answer.body)
+            size += size_of(answer)
             full = ring.end - start >= BLOCK_ANSWERS or size >= BLOCK_BYTES
             if full or time.perf_counter() - began > SLICE_SECONDS:
                 await self._write(start)
@@ -183,12 +183,22 @@ class Stream:
         return None
 
     async def _write(self, start: int) -> None:
-        """Write the answers from a number on to all who are level, letting others have a turn now and then."""
+        """Write the answers from a number on to all who are level."""
         ring = self._ring
         if start == ring.end:
             return
-        block, before = ring.block(start), ring.place_before(start)
-        level, self._due = self._level, ring.end
+        while start < ring.end:
+            block = ring.block(start)
+            self._due = start + len(block)
+            await self._write_block(block, start)
+            start = self._due
+        self._follow_up()
+        if self._level:
+            ring.trim(self._allowed())
+
+    async def _write_block(self, block: Block, start: int) -> None:
+        """Write a block to all who are level, letting others have a turn now and then."""
+        before, level = self._ring.place_before(start), self._level
         served = 0
         began = time.perf_counter()
         for count, member in enumerate(tuple(level), 1):
@@ -203,9 +213,6 @@ class Stream:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
         self._source.delivered(served * len(block))
-        self._follow_up()
-        if self._level:
-            ring.trim(self._allowed())
 
     def _follow_up(self) -> None:
         """Let those go on who were ahead, when there is something for them or their place was reached."""

@@ -211,6 +211,22 @@ async def test_what_falls_due_together_is_one_write_to_each_socket(
     assert len(written) == 2
 
 
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("size", [1, 600, 700, 800, 900, 950, 1000, 1200, 9000])
+async def test_all_of_what_comes_at_once_arrives_however_large_it_is(
+    room: Room, api: Api, run_id: str, size: int
+) -> None:
+    """What is written at once is so many answers, or so many bytes."""
+    query = f"subscription($run: ID!) {{ runEvents(runId: $run) {{ sequence {'x' * size}: type }} }}"
+    there = len(await log_of(api, run_id))
+    sink = Sink()
+    async with room.following(sink, query=query, run=run_id):
+        await reached([sink], there)
+        await room.happen(run_id, MANY)
+        await reached([sink], there + MANY)
+    assert sink.sequences == list(range(1, there + MANY + 1))
+
+
 async def test_only_answers_that_depend_on_the_caller_are_made_for_each(room: Room, api: Api, run_id: str) -> None:
     there = len(await log_of(api, run_id))
     for query, streams in ((FOLLOW, 1), (PERSONAL, 2)):
