@@ -19,6 +19,7 @@ from domain.model import ENGINE, Principal
 from graph.bootstrap import Application
 from graph.context import Context
 from graph.execution.engine import Failure, Operation, Request
+from graph.fanout import ring, stream
 from graph.fanout.ring import Block
 from graph.transport.outlet import Outlet
 from tests.e2e.client import Api
@@ -352,12 +353,24 @@ class Steps:
     )
 
 
-@pytest.mark.parametrize("query", [FOLLOW, LOOKING_UP], ids=["plain", "looking up"])
+@pytest.mark.parametrize(
+    ("query", "block_bytes"),
+    [(FOLLOW, ring.BLOCK_BYTES), (LOOKING_UP, ring.BLOCK_BYTES), (FOLLOW, 700)],
+    ids=["plain", "looking up", "small blocks"],
+)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=Steps.ALL)
 async def test_each_gets_what_follows_its_cursor_in_order_and_once(
-    room: Room, api: Api, query: str, steps: list[tuple[str, int]]
+    room: Room,
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    query: str,
+    block_bytes: int,
+    steps: list[tuple[str, int]],
 ) -> None:
+    for module in (ring, stream):
+        monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
     run = str((await awaiting(api))["id"])
     log = await log_of(api, run)
     sinks: list[tuple[Sink, int, asyncio.Task[Failure | None]]] = []
