@@ -21,7 +21,12 @@ def headers_of(scope: Scope) -> Mapping[bytes, bytes]:
     return known
 
 
-def header(scope: Scope, name: bytes) -> str | None:
+def text_of(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     """Return the text of one of a request's headers."""
-    value = headers_of(scope).get(name)
+    value = headers.get(name)
     return None if value is None else value.decode("latin-1")
+
+
+def content_type(media: str) -> Header:
+    """Return the header that says that a body is of a media type, in UTF-8."""
+    return b"content-type", f"{media}; charset=utf-8".encode()

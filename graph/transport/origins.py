@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph.transport.headers import Header, header, headers_of
+from graph.transport.headers import Header, headers_of, text_of
 from graph.transport.responses import refuse
 
 _log = logging.getLogger(__name__)
@@ -44,8 +44,9 @@ class Origins:
 
     def allows(self, scope: Scope) -> bool:
         """Tell whether a request's page may talk to us; a refusal is logged."""
-        origin = header(scope, b"origin")
-        if origin is None or origin.lower() in self._allowed or _same(origin, header(scope, b"host") or ""):
+        headers = headers_of(scope)
+        origin = text_of(headers, b"origin")
+        if origin is None or origin.lower() in self._allowed or _same(origin, text_of(headers, b"host") or ""):
             return True
         _log.warning(
             "Refused origin %r on %s; list it in the allowed origins if that page is yours",
@@ -69,7 +70,7 @@ class Origins:
         if not self.response_headers(scope):
             return []
         granted = [(b"access-control-allow-methods", b"GET, POST"), (b"access-control-max-age", _PREFLIGHT_SECONDS)]
-        asked = (header(scope, b"access-control-request-headers") or "").strip()
+        asked = (text_of(headers_of(scope), b"access-control-request-headers") or "").strip()
         if _HEADER_LIST.fullmatch(asked):
             granted.append((b"access-control-allow-headers", asked.encode("latin-1")))
         return granted

@@ -8,11 +8,11 @@ from starlette.types import Receive, Scope, Send
 
 from graph.errors import ErrorCode
 from graph.execution.encoding import encode
-from graph.transport.headers import Header
+from graph.transport.headers import Header, content_type
 
 JSON: Final = "application/json"
 
-_JSON_TYPE: Final[Header] = (b"content-type", f"{JSON}; charset=utf-8".encode())
+_JSON_TYPE: Final = content_type(JSON)
 
 _CODES: Final = {403: ErrorCode.FORBIDDEN, 429: ErrorCode.RATE_LIMITED, 503: ErrorCode.BUSY}
 

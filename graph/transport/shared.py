@@ -15,7 +15,7 @@ from graph.execution.engine import Answer, Engine, Failure, Operation, Request
 from graph.fanout.groups import Fanout
 from graph.fanout.member import Sink
 from graph.transport.connections import Connections, Proxies, Shutdown
-from graph.transport.headers import headers_of
+from graph.transport.headers import headers_of, text_of
 from graph.transport.origins import Origins
 from graph.transport.tally import OK, Counting, Tally, TransportName
 from graph.transport.tracing import traced
@@ -48,10 +48,7 @@ class RequestInfo:
     def traceparent(self) -> str | None:
         """The client's place in a trace, as it came: of the payload of `connection_init`, or else the header's."""
         given = self.connection_params.get("traceparent")
-        if isinstance(given, str):
-            return given
-        header = self.raw_headers.get(b"traceparent")
-        return None if header is None else header.decode("latin-1")
+        return given if isinstance(given, str) else text_of(self.raw_headers, b"traceparent")
 
 
 ContextFactory: TypeAlias = Callable[[RequestInfo], Awaitable[object]]

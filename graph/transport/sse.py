@@ -14,7 +14,8 @@ from starlette.types import Message, Receive
 
 from graph.execution.engine import Answer, Failure, Operation
 from graph.fanout.ring import Block
-from graph.transport.headers import Header
+from graph.transport.headers import Header, content_type
+from graph.transport.negotiation import MediaType
 from graph.transport.outlet import Outlet, OutletClosedError, SendStalledError
 from graph.transport.responses import Exchange
 from graph.transport.shared import RequestInfo, Transport
@@ -26,7 +27,7 @@ _HEARTBEAT: Final = b": heartbeat\n\n"
 _COMPLETE: Final = b"event: complete\ndata:\n\n"
 
 STREAM_HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
+    content_type(MediaType.EVENTS),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 )

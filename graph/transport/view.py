@@ -12,7 +12,7 @@ from graph.errors import ErrorCode, internal
 from graph.execution.encoding import encode
 from graph.execution.engine import Answer, Failure, Operation, Result
 from graph.transport.connections import TooManyConnectionsError
-from graph.transport.headers import headers_of
+from graph.transport.headers import content_type, headers_of
 from graph.transport.http_request import ClientGoneError, HttpRefusedError, given_request_id, read_get, read_post
 from graph.transport.negotiation import MediaType, negotiate
 from graph.transport.responses import Exchange, refuse, respond
@@ -21,7 +21,7 @@ from graph.transport.sse import stream
 
 _ALLOW: Final = (b"allow", b"GET, POST, OPTIONS")
 _VARY: Final = (b"vary", b"accept, origin")
-_CONTENT_TYPE: Final = {media: (b"content-type", f"{media}; charset=utf-8".encode()) for media in MediaType}
+_CONTENT_TYPE: Final = {media: content_type(media) for media in MediaType}
 
 # Failures that are not the document's are told by status to every client, whatever it accepts.
 _STATUS: Final[Mapping[str, int]] = {
