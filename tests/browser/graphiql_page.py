@@ -37,6 +37,24 @@ class GraphiQLPage:
         next(tab for tab in tabs if tab.text == title).click()
         self._until(lambda: title in self.operation())
 
+    def go_to_and_run(self, title: str) -> None:
+        """Click the tab with this title and the play button, with no time between the two."""
+        script = """
+            const tabs = [...document.querySelectorAll('.graphiql-tab-button')];
+            tabs.find(tab => tab.textContent === arguments[0]).click();
+            document.querySelector('.graphiql-execute-button').click();
+        """
+        self.browser.execute_script(script, title)
+
+    def write_and_run(self, operation: str) -> None:
+        """Put a text into the operation editor and click the play button, with no time between the two."""
+        script = """
+            const models = __MONACO.editor.getModels();
+            models.find(model => model.uri.path.endsWith('operation.graphql')).setValue(arguments[0]);
+            document.querySelector('.graphiql-execute-button').click();
+        """
+        self.browser.execute_script(script, operation)
+
     def operation(self) -> str:
         """The text of the operation editor."""
         return self._text("operation.graphql")

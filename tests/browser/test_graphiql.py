@@ -96,6 +96,21 @@ def test_a_refused_subscription_says_why_and_leaves_the_page_working(page: Graph
     assert page.answer()["data"]["createTask"]["task"]["name"] == "Analyze Sales Data"
 
 
+def test_a_tab_runs_its_own_operation_however_soon_it_is_run(page: GraphiQLPage) -> None:
+    page.go_to_and_run("FollowRun")
+    shown = page.answer(lambda shown: "ended" in shown)
+    assert shown["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+    page.go_to_and_run("CreateTask")
+    assert page.answer()["data"]["createTask"]["task"]["name"] == "Analyze Sales Data"
+
+    page.write_and_run("{ __typename }")
+    assert page.answer() == {"data": {"__typename": "Query"}}
+
+    page.write_and_run("query One { a: __typename } query Other { __typename }")
+    assert "several operations" in page.answer()["errors"][0]["message"]
+
+
 def test_nothing_leaves_the_origin_and_the_browser_has_no_complaint(page: GraphiQLPage, api: httpx.Client) -> None:
     assert "Subscription" in page.show_documentation()
     page.run()

@@ -1,5 +1,5 @@
-import type { Fetcher, FetcherOpts, FetcherParams, Observable } from '@graphiql/toolkit';
-import { type ExecutionResult, getOperationAST } from 'graphql';
+import type { Fetcher, FetcherParams, Observable } from '@graphiql/toolkit';
+import { type ExecutionResult, GraphQLError, getOperationAST, type OperationDefinitionNode, parse } from 'graphql';
 import { createClient } from 'graphql-ws';
 
 import { EventList } from './event-list';
@@ -16,13 +16,29 @@ interface Pane {
 export function createFetcher(endpoint: URL): Fetcher {
   return (request, options) => {
     const headers: Headers = options?.headers ?? {};
-    return isSubscription(request, options) ? subscribe(endpoint, request, headers) : post(endpoint, request, headers);
+    const operation = findOperation(request);
+    const named = { ...request, operationName: operation?.name?.value };
+    return operation?.operation === 'subscription' ? subscribe(endpoint, named, headers) : post(endpoint, named, headers);
   };
 }
 
-function isSubscription({ operationName }: FetcherParams, options: FetcherOpts | undefined): boolean {
-  const document = options?.documentAST;
-  return document !== undefined && getOperationAST(document, operationName)?.operation === 'subscription';
+/**
+ * The operation that a request's text asks for; none if the text can't be read or leaves it open, which the
+ * server then says.
+ *
+ * GraphiQL's own document and operation name follow its editor a tenth of a second later: who changes the tab and
+ * runs at once would send the last tab's name, and a mutation by the last tab's way.
+ */
+function findOperation({ query, operationName }: FetcherParams): OperationDefinitionNode | undefined {
+  try {
+    const document = parse(query);
+    return getOperationAST(document, operationName) ?? getOperationAST(document) ?? undefined;
+  } catch (error) {
+    if (error instanceof GraphQLError) {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 async function post(endpoint: URL, request: FetcherParams, headers: Headers) {
