@@ -39,8 +39,7 @@ def evolve(state: RunState, payload: e.RunPayload, at: datetime) -> RunState:
         case e.AnalysisStarted():
             return _next(state, status=S.ANALYZING, started_at=at, round_count=1)
         case e.PlanReady():
-            state = _with_plan(state, payload.plan)
-            return _next(state, plan_version=payload.plan.version, usage=payload.usage, lost_workers=0)
+            return _next(state, payload.plan, plan_version=payload.plan.version, usage=payload.usage, lost_workers=0)
         case e.ApprovalRequired():
             return _next(state, status=S.AWAITING_APPROVAL, deadline=payload.expires_at)
         case e.Approved():
@@ -90,8 +89,9 @@ def replay(blank: Run, events: Sequence[Event]) -> RunState:
 
 
 def _created(state: RunState, payload: e.RunCreated, at: datetime) -> RunState:
-    state = _next(
+    return _next(
         state,
+        payload.plan,
         number=payload.number,
         team=payload.team,
         config=payload.config,
@@ -101,32 +101,33 @@ def _created(state: RunState, payload: e.RunCreated, at: datetime) -> RunState:
         retry_of=payload.retry_of,
         created_at=at,
     )
-    return state if payload.plan is state.plan else _with_plan(state, payload.plan)
 
 
 def _progressed(state: RunState, payload: e.Progressed, at: datetime) -> RunState:
     plan = state.plan
-    before = plan.step(payload.step) if plan else None
+    place = plan.place(payload.step) if plan else None
     assert plan is not None
-    assert before is not None
-    status = payload.step_status
+    assert place is not None
+    before = plan.steps[place]
+    status, is_final = payload.step_status, payload.step_status.is_final
     started = payload.attempt > before.starts
     after = replaced(
         before,
         status=status,
         starts=payload.attempt,
         started_at=at if started else before.started_at,
-        completed_at=at if status.is_final else None,
+        completed_at=at if is_final else None,
         output=payload.output,
         error=payload.error,
     )
-    plan = replaced(plan, steps=tuple(after if step is before else step for step in plan.steps))
+    plan = replaced(plan, steps=(*plan.steps[:place], after, *plan.steps[place + 1 :]))
     return _next(
-        _with_plan(state, plan),
+        state,
+        plan,
         progress=payload.progress,
         current_step=payload.step if started else _last_started(state.run, plan),
         usage=payload.usage,
-        lost_workers=0 if status.is_final else state.run.lost_workers,
+        lost_workers=0 if is_final else state.run.lost_workers,
     )
 
 
@@ -164,15 +165,12 @@ def _decided(state: RunState, decision: Decision) -> RunState:
     return replace(state, decisions=(*state.decisions, decision))
 
 
-def _next(state: RunState, **fields: object) -> RunState:
-    """Return the state after one more event, which replaces some of the run's fields."""
-    return with_run(state, last_sequence=state.run.last_sequence + 1, **fields)
+def _next(state: RunState, plan: Plan | None = None, /, **fields: object) -> RunState:
+    """Return the state after one more event, which replaces some of the run's fields, and the plan if one is given."""
+    run = replaced(state.run, last_sequence=state.run.last_sequence + 1, **fields)
+    return RunState(run=run, plan=plan or state.plan, decisions=state.decisions)
 
 
 def with_run(state: RunState, **fields: object) -> RunState:
     """Return the state with some of the run's fields replaced."""
     return RunState(run=replaced(state.run, **fields), plan=state.plan, decisions=state.decisions)
-
-
-def _with_plan(state: RunState, plan: Plan | None) -> RunState:
-    return RunState(run=state.run, plan=plan, decisions=state.decisions)

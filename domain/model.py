@@ -83,7 +83,11 @@ class StepStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether the step will not change any more."""
-        return self is not StepStatus.PENDING and self is not StepStatus.RUNNING
+        return self in FINAL_STEP
+
+
+FINAL_STEP: Final = frozenset({StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.SKIPPED})
+"""Of steps that will not change any more."""
 
 
 class ChangeKind(StrEnum):
@@ -277,7 +281,15 @@ class Plan:
 
     def step(self, key: str) -> PlanStep | None:
         """Return the step with a key, None when there is none."""
-        return next((step for step in self.steps if step.key == key), None)
+        place = self.place(key)
+        return None if place is None else self.steps[place]
+
+    def place(self, key: str) -> int | None:
+        """Return the place of the step with a key, 0 for the first, None when there is none."""
+        for place, step in enumerate(self.steps):
+            if step.key == key:
+                return place
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +313,8 @@ class Usage:
     cost_usd: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
+        if other is NO_USAGE:
+            return self
         return Usage(
             requests=self.requests + other.requests,
             input_tokens=self.input_tokens + other.input_tokens,
