@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Text, and_, bindparam, delete, insert, literal_column, select, union_all
 
 from domain.events import Event
+from domain.records import values_of
 from storage.session import Session
 from storage.shapes import EVENT
 from storage.tables import arrivals, events
@@ -37,7 +38,7 @@ _FOUND: Final = union_all(
 _DELETE_OF_RUN: Final = delete(arrivals).where(arrivals.c.run_id == bindparam("of_run"))
 _DELETE_OF_TASK: Final = delete(arrivals).where(arrivals.c.task_id == bindparam("of_task"))
 
-_fields: Final = [name for name in EVENT.fields if name != "pos"]
+_values: Final = values_of(*(name for name in EVENT.fields if name != "pos"))
 _due: Final = select(arrivals.c.seq).order_by(arrivals.c.seq).limit(BATCH)
 _moved: Final = (
     delete(arrivals)
@@ -71,7 +72,7 @@ class ArrivingEventWrites:
         """Add events and return them; they get their places, and are delivered, after the commit."""
         if events:
             self.last = events[-1]
-            await self._session.execute(_INSERT, [{name: getattr(event, name) for name in _fields} for event in events])
+            await self._session.execute(_INSERT, *map(_values, events))
         return events
 
 

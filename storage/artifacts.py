@@ -97,7 +97,7 @@ async def add(session: Session, artifact: Artifact, data: bytes | None) -> None:
         return
     chunks = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
     key = {"tenant": artifact.tenant, "sha256": artifact.sha256}
-    await session.execute(_INSERT_CHUNK, [{**key, "number": n, "content": chunk} for n, chunk in enumerate(chunks)])
+    await session.execute(_INSERT_CHUNK, *[{**key, "number": n, "content": chunk} for n, chunk in enumerate(chunks)])
 
 
 async def drop_content_of_run(session: Session, run_id: str) -> None:

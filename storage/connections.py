@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,18 +22,21 @@ class SqliteLink:
     Attributes:
         driver: The driver's own connection.
         statements: Compiles for it.
+        has_begun: Whether its transaction has begun.
     """
 
     statements = _STATEMENTS
 
     def __init__(self, driver: PipelinedConnection, begin: str) -> None:
+        """Take an open connection, and what its transactions begin with."""
         self.driver = driver
-        self._begin = begin
-        self._begun = False
+        self._opening = begin
+        self.has_begun = False
 
     async def fetch(self, *queries: Query) -> Sequence[Result]:
         """Execute queries, after all that was handed over, and return what each found."""
-        self._begin_once()
+        if not self.has_begun:
+            self._begin()
         found = []
         for statement, params in queries:
             rows = await self.driver.fetch(statement.text, statement.bind(params))
@@ -42,13 +45,13 @@ class SqliteLink:
 
     def hand_over(self, statement: Statement, rows: Sequence[Params]) -> None:
         """Have a statement executed, once for each row of parameters, without waiting for it."""
-        self._begin_once()
-        self.driver.hand_over(statement.text, *[statement.bind(row) for row in rows])
+        if not self.has_begun:
+            self._begin()
+        self.driver.hand_over(statement.text, *map(statement.bind, rows))
 
-    def _begin_once(self) -> None:
-        if not self._begun:
-            self._begun = True
-            self.driver.hand_over(self._begin)
+    def _begin(self) -> None:
+        self.has_begun = True
+        self.driver.hand_over(self._opening)
 
 
 class ReadingLink(SqliteLink):
@@ -73,8 +76,8 @@ class ReadingLink(SqliteLink):
 
     def end_view(self) -> None:
         """Let the next statement begin another view; nothing may be under way."""
-        if self._begun:
-            self._begun = False
+        if self.has_begun:
+            self.has_begun = False
             self._reader.end()
 
 
@@ -92,15 +95,16 @@ class ReadingPool:
         self._turns = asyncio.Semaphore(len(self._idle))
         self._moment: object = object()  # the time between two commits; None during one
 
-    @contextmanager
-    def committing(self) -> Iterator[None]:
-        """Let no view stay from before a commit, which the block does, or from within it."""
+    def before_commit(self) -> None:
+        """Let no view stay from before a commit, or from within it, until `after_commit`."""
         self._moment = None
-        try:
-            for link in self._idle:
+        for link in self._idle:
+            if link.has_begun:
                 link.end_view()
-            yield
-        finally:
+
+    def after_commit(self) -> None:
+        """Let views stay again that begin now."""
+        if self._moment is None:
             self._moment = object()
 
     async def take(self) -> ReadingLink:

@@ -134,7 +134,7 @@ class SqlEventWrites:
         if not events:
             return ()
         placed = [event.at(pos) for pos, event in enumerate(events, self.head + 1)]
-        await self._session.execute(_INSERT, [EVENT.values(event) for event in placed])
+        await self._session.execute(_INSERT, *[EVENT.values(event) for event in placed])
         self.head += len(placed)
         self.appended += placed
         return placed

@@ -14,7 +14,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Final
@@ -86,7 +85,9 @@ class Writer:
         Raises:
             StoreBusyError: Another process held the database for too long.
         """
-        await self._take_turn(short)
+        if self._is_taken:
+            await self._wait_for_turn(short)
+        self._is_taken = True
         try:
             if self._group is None:
                 if short:
@@ -123,7 +124,7 @@ class Writer:
                 raise
         group.head = head
         group.told.append((copy_context(), told))
-        if short and events and all(event.type in WAITING for event in events):
+        if short and events and WAITING.issuperset([event.type for event in events]):
             await self._go_on(group)
         else:
             await self._commit(group)
@@ -149,10 +150,7 @@ class Writer:
             with translated():
                 await settled(group.outcome)
 
-    async def _take_turn(self, short: bool) -> None:
-        if not self._is_taken:
-            self._is_taken = True
-            return
+    async def _wait_for_turn(self, short: bool) -> None:
         waiter = _Waiter(short, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         try:
@@ -194,11 +192,14 @@ class Writer:
 
     async def _commit(self, group: _Group) -> None:
         try:
-            with self._readers.committing() if self._link.has_changed else nullcontext():
-                await self._link.commit()
+            if self._link.has_changed:
+                self._readers.before_commit()
+            await self._link.commit()
         except Exception as error:  # all who wait for it are told
             await self._drop(group, error)
             return
+        finally:
+            self._readers.after_commit()
         self._group = None
         self._head = group.head
         for context, told in group.told:

@@ -157,8 +157,8 @@ class SqlHistoryWrites:
             return None
         await self._mark(chosen)
         parts = [{"of_run": run.run_id, "rows": rows} for run in chosen]
-        await self._session.execute(_REMOVE_EVENTS, parts)
-        await self._session.execute(_REMOVE_LINES, parts)
+        await self._session.execute(_REMOVE_EVENTS, *parts)
+        await self._session.execute(_REMOVE_LINES, *parts)
         some = {"chosen": [run.run_id for run in chosen]}
         await self._session.execute(_FORGET, some)
         ((gone,),) = await self._session.rows(_FORGOTTEN, **some)
@@ -178,10 +178,10 @@ class SqlHistoryWrites:
             of_tasks[run.task_id] = max(of_tasks.get(run.task_id, 0), run.pos)
             of_tenants[run.tenant] = max(of_tenants.get(run.tenant, 0), run.pos)
         marks = [{"of_tenant": tenant, "place": pos} for tenant, pos in of_tenants.items()]
-        await self._session.execute(_ADD_TENANT, marks)
-        await self._session.execute(_MARK_TENANT, marks)
-        await self._session.execute(_MARK_TASK, [{"of_task": id_, "place": pos} for id_, pos in of_tasks.items()])
-        await self._session.execute(_MARK_RUN, [{"of_run": run.run_id, "place": run.pos} for run in chosen])
+        await self._session.execute(_ADD_TENANT, *marks)
+        await self._session.execute(_MARK_TENANT, *marks)
+        await self._session.execute(_MARK_TASK, *[{"of_task": id_, "place": pos} for id_, pos in of_tasks.items()])
+        await self._session.execute(_MARK_RUN, *[{"of_run": run.run_id, "place": run.pos} for run in chosen])
 
 
 def _highest(place: Column[int], *where: ColumnElement[bool]) -> ColumnElement[int]:

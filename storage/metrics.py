@@ -94,7 +94,7 @@ class SqlMetricWrites:
     async def add(self, metrics: Sequence[Metric], /) -> None:
         """Add samples."""
         if metrics:
-            await self._session.execute(_INSERT, [METRIC.values(metric) for metric in metrics])
+            await self._session.execute(_INSERT, *[METRIC.values(metric) for metric in metrics])
 
     async def get(self, metric_id: str, /) -> Metric | None:
         """Return a sample."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from domain.fold import RunState
 from domain.model import Decision, Plan, PlanStep, Run
+from domain.records import values_of
 from storage.session import Session
 from storage.shapes import DECISION, PLAN, STEP
 from storage.sql import one_of, owned
@@ -61,6 +62,7 @@ _DECISIONS_OF: Final = (
 _INSERT_PLAN: Final = insert(plans)
 _INSERT_STEP: Final = insert(steps)
 _PROGRESS: Final = ("status", "starts", "started_at", "completed_at", "output", "error")
+_PROGRESS_OF: Final = values_of(*_PROGRESS)
 _UPDATE_STEP: Final = (
     update(steps)
     .where(
@@ -128,7 +130,7 @@ async def save(session: Session, before: RunState, after: RunState) -> None:
         key = {"tenant": run.tenant, "run_id": run.id}
         numbered = enumerate(new, len(before.decisions) + 1)
         await session.execute(
-            _INSERT_DECISION, [DECISION.values(item, **key, number=number) for number, item in numbered]
+            _INSERT_DECISION, *[DECISION.values(item, **key, number=number) for number, item in numbered]
         )
 
 
@@ -138,7 +140,7 @@ async def insert_plan(session: Session, run: Run, plan: Plan) -> None:
     await session.execute(_INSERT_PLAN, PLAN.values(plan, **key))
     await session.execute(
         _INSERT_STEP,
-        [
+        *[
             STEP.values(step, **key, plan_version=plan.version, position=position)
             for position, step in enumerate(plan.steps, 1)
         ],
@@ -147,16 +149,12 @@ async def insert_plan(session: Session, run: Run, plan: Plan) -> None:
 
 async def _save_steps(session: Session, run: Run, before: Plan, after: Plan) -> None:
     changed = [
-        {"of_run": run.id, "of_version": after.version, "at": position} | _progress(step)
+        {"of_run": run.id, "of_version": after.version, "at": position} | _PROGRESS_OF(step)
         for position, (old, step) in enumerate(zip(before.steps, after.steps, strict=True), 1)
         if old is not step and old != step
     ]
     if changed:
-        await session.execute(_UPDATE_STEP, changed)
-
-
-def _progress(step: PlanStep) -> dict[str, Any]:
-    return {name: getattr(step, name) for name in _PROGRESS}
+        await session.execute(_UPDATE_STEP, *changed)
 
 
 def _group(rows: Iterable[AnyRow]) -> dict[tuple[str, int], list[PlanStep]]:

@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, literal, or_, sele
 
 from domain.fold import RunState, with_run
 from domain.model import Artifact, LogLine, Run, RunStatus
+from domain.records import values_of
 from domain.transitions import FINAL
 from storage import arrivals, artifacts, plans
 from storage.run_states import RunStates
@@ -32,6 +33,8 @@ _FIXED: Final = frozenset(
 _MOVING: Final = tuple(name for name in RUN.fields if name not in _FIXED)
 _INDEXED: Final = frozenset({"held", *(column.name for index in runs.indexes for column in index.columns)})
 _UNINDEXED: Final = tuple(name for name in _MOVING if name not in _INDEXED)
+_MOVING_OF: Final = values_of(*_MOVING)
+_UNINDEXED_OF: Final = values_of(*_UNINDEXED)
 _INDEXED_OF: Final = attrgetter(*(name for name in _MOVING if name in _INDEXED))
 """What indexes hold of a run that may change; `held` is in their conditions alone."""
 
@@ -41,10 +44,11 @@ _LOCK: Final = (
     .with_for_update(key_share=True)  # who adds a row that refers to the run need not wait
 )
 _ID, _LAST_SEQUENCE, _STATUS = (RUN.fields.index(name) for name in ("id", "last_sequence", "status"))
-_SHIFTING: Final = tuple(
-    (name, RUN.fields.index(name)) for name in ("labels", "held", "owner", "lease_until", "attempt", "begun")
-)
-"""What of a run may change without an event, with its place in the row."""
+_SHIFTING: Final = ("labels", "held", "owner", "lease_until", "attempt", "begun")
+"""What of a run may change without an event."""
+
+_SHIFTING_OF: Final = attrgetter(*_SHIFTING)
+_SHIFTING_AT: Final = tuple(map(RUN.fields.index, _SHIFTING))
 
 _INSERT: Final = insert(runs)
 _SAVE, _SAVE_UNINDEXED = (
@@ -139,8 +143,8 @@ class SqlRunWrites:
         run = after.run
         if before.run.last_sequence != run.last_sequence or before.run != run:
             same = _INDEXED_OF(before.run) == _INDEXED_OF(run)
-            save, names = (_SAVE_UNINDEXED, _UNINDEXED) if same else (_SAVE, _MOVING)
-            await self._session.execute(save, {name: getattr(run, name) for name in names} | {"of_run": run.id})
+            save, values = (_SAVE_UNINDEXED, _UNINDEXED_OF(run)) if same else (_SAVE, _MOVING_OF(run))
+            await self._session.execute(save, values | {"of_run": run.id})
         await plans.save(self._session, before, after)
         self._saved[run.id] = after
 
@@ -184,7 +188,7 @@ class SqlRunWrites:
         """Add numbered lines to a run's log."""
         key = {"tenant": run.tenant, "run_id": run.id}
         if lines:
-            await self._session.execute(_INSERT_LINE, [LOG_LINE.values(line, **key) for line in lines])
+            await self._session.execute(_INSERT_LINE, *[LOG_LINE.values(line, **key) for line in lines])
 
     async def add_artifact(self, artifact: Artifact, content: bytes | None, /) -> None:
         """Add an artifact; None as content means that its bytes are stored already, under their SHA-256."""
@@ -232,11 +236,10 @@ class SqlRunWrites:
         of = {"tenant": run.tenant, "created_at": run.created_at, "run_id": run.id}
         rows = [of | {"label": label} for label in dict.fromkeys(labels)]
         if rows:
-            await self._session.execute(_INSERT_LABEL, rows)
+            await self._session.execute(_INSERT_LABEL, *rows)
 
 
 def _shifted(known: RunState, found: Result, row: AnyRow) -> RunState:
     """Return the state of a run whose events are all known, as its row now is; most are as they were."""
-    values = {name: found.value(row, place) for name, place in _SHIFTING}
-    changed = {name: value for name, value in values.items() if getattr(known.run, name) != value}
-    return with_run(known, **changed) if changed else known
+    values = found.values(row, _SHIFTING_AT)
+    return known if values == _SHIFTING_OF(known.run) else with_run(known, **dict(zip(_SHIFTING, values, strict=True)))

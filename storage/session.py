@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Executable, FromClause, Table, text
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from domain.records import set_all, setters_of
+from domain.records import reader_of, setters_of, values_of
 from domain.rows import Layout, layout_of
 from storage import locks
 from storage.errors import translated
@@ -124,15 +123,17 @@ class Session:
                 if not held:
                     await self._lease.give_back()
 
-    async def execute(self, statement: Executable, params: Params | Sequence[Params], /) -> None:
-        """Execute a statement that changes something, once for each row of parameters.
+    async def execute(self, statement: Executable, *rows: Params) -> None:
+        """Execute a statement that changes something, once for each row of parameters; there is at least one.
 
         It need not be done on return: a failure may come with a later statement or the commit.
         """
-        async with self._turn:
-            link = await self._lease.take()
-            rows = [params] if isinstance(params, Mapping) else params
-            link.hand_over(self._lease.statements(statement, rows[0]), rows)
+        if self._lease.is_taken and not self._turn.locked():
+            link = await self._lease.take()  # which need not wait
+        else:
+            async with self._turn:
+                link = await self._lease.take()
+        link.hand_over(self._lease.statements(statement, rows[0]), rows)
 
     async def alone(self, *name: str) -> None:
         """Have other transactions that say the same name wait until this one ends.
@@ -149,7 +150,7 @@ class Session:
 
     async def _together(self, statements: Iterable[Executable], params: Params) -> Sequence[Result]:
         params = {"tenant": self.tenant, **params}
-        return await self._fetch(*((statement, params) for statement in statements))
+        return await self._fetch(*[(statement, params) for statement in statements])
 
     async def _fetch(self, *queries: tuple[Executable, Params]) -> Sequence[Result]:
         await self._turn.acquire()  # which costs half of what `async with` does
@@ -182,9 +183,9 @@ class Shape(Generic[T]):
             related: Where records lie whose ids are in fields of this one, by the field.
         """
         self._make: Any = make  # mypy takes no class for hashable
-        self._get = attrgetter(*fields)
+        self._values = values_of(*fields)
         self._setters = setters_of(make)
-        self._set = tuple(self._setters[name] for name in fields)
+        self._read = reader_of(make, fields)
         self._names = frozenset(fields)
         self.table = table
         self.fields = fields
@@ -206,8 +207,7 @@ class Shape(Generic[T]):
 
     def read(self, row: Sequence[Any], **others: Any) -> T:
         """Make the record of a row that begins with its columns."""
-        record: T = object.__new__(self._make)
-        set_all(record, self._set, row)
+        record = self._read(row)
         for name, value in others.items():
             self._setters[name](record, value)
         return record
@@ -231,6 +231,6 @@ class Shape(Generic[T]):
 
     def values(self, record: T, **others: Any) -> dict[str, Any]:
         """Return a record's values by column, with others."""
-        values = dict(zip(self.fields, self._get(record), strict=True))
+        values = self._values(record)
         values.update(others)
         return values

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
-from sqlalchemy import ClauseElement, Dialect, Executable, UpdateBase
+from sqlalchemy import Boolean, ClauseElement, Dialect, Executable, UpdateBase
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import ReturnsRows
 from sqlalchemy.types import TypeEngine
@@ -47,10 +47,15 @@ class Result:
     rows: Sequence[AnyRow]
     readers: Readers
 
-    def value(self, row: AnyRow, place: int) -> Any:
-        """Return our value of a row's column."""
-        value, read = row[place], self.readers[place]
-        return value if value is None or read is None else read(value)
+    def values(self, row: AnyRow, places: Sequence[int]) -> tuple[Any, ...]:
+        """Return our values of some of a row's columns."""
+        readers = self.readers
+        return tuple(
+            [
+                value if (value := row[place]) is None or (read := readers[place]) is None else read(value)
+                for place in places
+            ]
+        )
 
     def first(self) -> AnyRow | None:
         """Return the first row with our values, None where there is none."""
@@ -71,6 +76,8 @@ def _reader(type_: TypeEngine[Any], dialect: Dialect, code: int | None) -> Reade
 @lru_cache(_KEPT)
 def _writer(type_: TypeEngine[Any], dialect: Dialect) -> Writer | None:
     """Return what makes the driver's value of one of ours that is not null; None where they are the same."""
+    if isinstance(type_, Boolean):
+        return None  # both drivers take True and False as they are; SQLAlchemy's own checks that it is one of them
     return type_.writer(dialect) if isinstance(type_, Stored) else type_.bind_processor(dialect)
 
 
@@ -105,7 +112,7 @@ class Statement:
         """Return the values of the parameters in the statement's order, as the driver takes them."""
         if self._constants:
             values = {**self._constants, **values}
-        bound = [values[name] for name in self._names]
+        bound = [*map(values.__getitem__, self._names)]
         for place, write in self._writers:
             value = bound[place]
             if value is not None:

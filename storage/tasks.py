@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from domain.model import Task
 from domain.paging import Direction, Fields, Page, PageRequest, Related, TaskOrder, TaskOrderField
+from domain.records import values_of
 from domain.store import TaskFilter
 from storage import arrivals
 from storage.artifacts import drop_content_of_task
@@ -49,6 +50,8 @@ _COUNTERS: Final = (
     *("total_runs", "finished_runs", "successful_runs", "failed_runs"),
 )
 _COUNTED: Final = ("status", *_COUNTERS)
+_COUNTERS_OF: Final = values_of(*_COUNTERS)
+_COUNTED_OF: Final = values_of(*_COUNTED)
 _GIVEN: Final = attrgetter(*(name for name in TASK.fields if name not in _COUNTED))
 _SAVE_COUNTED, _SAVE_COUNTERS = (
     update(tasks).where(tasks.c.id == bindparam("task_id")).values({name: bindparam(name) for name in names})
@@ -125,8 +128,8 @@ class SqlTaskWrites:
         before, self._locked[task.id] = self._locked[task.id], task
         if all(map(is_, _GIVEN(before), _GIVEN(task))):
             same = before.status is task.status
-            save, names = (_SAVE_COUNTERS, _COUNTERS) if same else (_SAVE_COUNTED, _COUNTED)
-            await self._session.execute(save, {name: getattr(task, name) for name in names} | {"task_id": task.id})
+            save, values = (_SAVE_COUNTERS, _COUNTERS_OF(task)) if same else (_SAVE_COUNTED, _COUNTED_OF(task))
+            await self._session.execute(save, values | {"task_id": task.id})
             return
         values = TASK.values(task, folded_name=task.name.casefold())
         values = {name: value for name, value in values.items() if name not in _FIXED}
@@ -149,7 +152,7 @@ class SqlTaskWrites:
         of = {"tenant": task.tenant, "created_at": task.created_at, "task_id": task.id}
         rows = [of | {"label": label} for label in dict.fromkeys(task.labels)]
         if rows:
-            await self._session.execute(_INSERT_LABEL, rows)
+            await self._session.execute(_INSERT_LABEL, *rows)
 
 
 @cache

@@ -91,9 +91,7 @@ class SqlWriteTx:
         self.principal = principal
         self.tasks = SqlTaskWrites(session)
         self.runs = SqlRunWrites(session, self.tasks, states)
-        self.metrics = SqlMetricWrites(session)
         self.events = events
-        self.idempotency = SqlIdempotencyWrites(session, principal, read_time)
         self._log_id = log_id
         self._session = session
         self._read_time = read_time
@@ -101,6 +99,16 @@ class SqlWriteTx:
         self._callbacks: list[Callable[[], None]] = []
 
     # Few transactions have to do with these.
+
+    @property
+    def metrics(self) -> SqlMetricWrites:
+        """Samples."""
+        return SqlMetricWrites(self._session)
+
+    @property
+    def idempotency(self) -> SqlIdempotencyWrites:
+        """What requests with keys led to."""
+        return SqlIdempotencyWrites(self._session, self.principal, self._read_time)
 
     @property
     def history(self) -> SqlHistoryWrites:

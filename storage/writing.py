@@ -111,7 +111,7 @@ class WritingConnection(LimitedConnection):
         if self.is_unchanged:
             self._unless_failed(self._conn.commit)
         else:
-            await super().commit()
+            await self._wait_for(partial(self._unless_failed, self._conn.commit))
         self._is_short = self.is_unchanged = False
 
     async def rollback(self) -> None:
@@ -130,6 +130,8 @@ class WritingConnection(LimitedConnection):
 
     def _due(self, *settings: str) -> tuple[str, ...]:
         """Return those of some settings that are not in force, and take them to be."""
+        if settings == self._in_force:
+            return ()
         due, self._in_force = tuple(one for one in settings if one not in self._in_force), settings
         return due
 
@@ -144,7 +146,7 @@ class WritingLink(SqliteLink):
     async def begin(self) -> None:
         """Begin a transaction of short statements, which are executed where they are called."""
         await self._writer.begin_short()
-        self._begun = True
+        self.has_begun = True
 
     def check(self) -> None:
         """Raise what failed so far."""
@@ -165,24 +167,23 @@ class WritingLink(SqliteLink):
     @property
     def has_changed(self) -> bool:
         """Whether there is something to commit that readers do not see yet."""
-        return self._begun and not self._writer.is_unchanged
+        return self.has_begun and not self._writer.is_unchanged
 
     async def commit(self) -> None:
         """Commit what was done, if anything."""
-        if self._begun:
+        if self.has_begun:
             await self._writer.commit()
-            self._begun = False
+            self.has_begun = False
 
     async def roll_back(self) -> None:
         """Take back what was not committed."""
-        if self._begun:
-            self._begun = False
+        if self.has_begun:
+            self.has_begun = False
             await self._writer.rollback()
 
-    def _begin_once(self) -> None:
-        if not self._begun:
-            self._begun = True
-            self._writer.begin()
+    def _begin(self) -> None:
+        self.has_begun = True
+        self._writer.begin()
 
 
 async def connect(path: Path, *, busy_timeout: float) -> WritingConnection:

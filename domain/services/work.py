@@ -16,14 +16,8 @@ from domain.ports import Round
 from domain.services.changes import RunChanges, lock_run
 from domain.store import Store
 
-_KEEPS_STATUS: Final = (
-    c.StartStep,
-    c.AdvanceStep,
-    c.FinishStep,
-    c.FailStep,
-    c.WriteLog,
-    c.RecordMetrics,
-    c.StoreArtifact,
+_KEEPS_STATUS: Final = frozenset(
+    {c.StartStep, c.AdvanceStep, c.FinishStep, c.FailStep, c.WriteLog, c.RecordMetrics, c.StoreArtifact}
 )
 """Commands after which a run has the status it had, so that its task need not be locked."""
 
@@ -144,7 +138,7 @@ class WorkService:
             InvalidSignalError, InvalidPlanError: See `domain.lifecycle`.
         """
         run_id = assignment.run_id
-        keeps_status = all(isinstance(command, _KEEPS_STATUS) for command in commands)
+        keeps_status = _KEEPS_STATUS.issuperset(map(type, commands))
         is_short = keeps_status and not contents and sum(map(_rows, commands)) <= MOST_ROWS
         async with self._store.write(ENGINE, short=is_short) as tx:
             before = await (tx.runs.lock(run_id) if keeps_status else tx.runs.lock_with_task(run_id))
