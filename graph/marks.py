@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from graphql import GraphQLField
+from graphql import GraphQLField, GraphQLInterfaceType, GraphQLUnionType
 from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from domain.paging import Fields
@@ -78,6 +79,19 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Kinds:
+    """How an interface's class is told from a record; such an interface has it as its attribute `kinds`.
+
+    Attributes:
+        field: The record's field that tells it.
+        classes: By that field's value, each of whose objects show one such record and nothing else.
+    """
+
+    field: str
+    classes: Mapping[Any, type]
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """How a field finds its record, for one object as for many at once.
 
@@ -106,6 +120,13 @@ def metadata_of(field: GraphQLField) -> Mapping[Any, Any]:
     """Return a field's metadata; nothing for one that is not Strawberry's."""
     definition = definition_of(field)
     return {} if definition is None else definition.metadata
+
+
+def kinds_of(type_: GraphQLInterfaceType | GraphQLUnionType) -> Kinds | None:
+    """Return how an interface's classes are told from records, None where they are not."""
+    definition = type_.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    kinds = getattr(definition.origin, "kinds", None) if isinstance(definition, StrawberryObjectDefinition) else None
+    return kinds if isinstance(kinds, Kinds) else None
 
 
 def is_marked(metadata: Mapping[str, object] | None, mark: Mapping[str, bool]) -> bool:

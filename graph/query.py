@@ -147,7 +147,7 @@ async def events(
     request = page_request(info, first, after, last, before)
     wanted = any_of(types)
     page = await info.context.loaders.read(lambda tx: tx.events.page(request, wanted))
-    return EventConnection.of_log(page, info.context.log_id)
+    return EventConnection.from_domain(page)
 
 
 def _event_cursor(info: Info) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLResolveInfo,
+    GraphQLSchema,
     InlineFragmentNode,
     SelectionNode,
     get_named_type,
@@ -21,11 +23,13 @@ from strawberry import Info
 from strawberry.types.field import StrawberryField
 
 from domain.paging import Fields, Related
-from graph.marks import ATTRIBUTE, CONTEXTUAL, LISTED, LOOKUP, Attribute, Contextual, Lookup, metadata_of
+from graph.marks import ATTRIBUTE, CONTEXTUAL, LISTED, LOOKUP, Attribute, Contextual, Lookup, kinds_of, metadata_of
 
 M = TypeVar("M")
 
 _TYPENAME: Final = "__typename"
+
+_Shown: TypeAlias = GraphQLObjectType | GraphQLInterfaceType
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def look_ahead(info: Info[Any, Any]) -> Selected:
 def _look_below(raw: GraphQLResolveInfo[Any]) -> Selected:
     look, shown = _Look(raw.fragments), get_named_type(raw.return_type)
     assert isinstance(shown, GraphQLObjectType)
-    item: GraphQLObjectType | None = shown
+    item: _Shown | None = shown
     if "nodes" in shown.fields:
         item = _item_type(shown)
         for node in raw.field_nodes:
@@ -81,8 +85,9 @@ def _look_below(raw: GraphQLResolveInfo[Any]) -> Selected:
             look.at_node(node)
     if item is None:
         return Selected(look.count, None, ())
-    reads = _attributes(item) | _of_context(item) | {name: {it.key} for name, it in _lookups(item).items()}
-    return Selected(look.count, _fields(look.below, reads), _related(look, item))
+    if isinstance(item, GraphQLInterfaceType):
+        return Selected(look.count, _fields_of_kinds(look, raw.schema, item), ())
+    return Selected(look.count, _fields(look.below, _reads(item)), _related(look, item))
 
 
 class _Look:
@@ -147,11 +152,36 @@ def _related(look: _Look, item: GraphQLObjectType) -> Related:
 
 
 @lru_cache
-def _item_type(connection: GraphQLObjectType) -> GraphQLObjectType | None:
-    """Return the type of a connection's nodes, if they are objects that show one record each and nothing else."""
+def _item_type(connection: GraphQLObjectType) -> _Shown | None:
+    """Return the type of a connection's nodes, if they show one record each and nothing else."""
     nodes = connection.fields["nodes"]
     item = get_named_type(nodes.type)
-    return item if isinstance(item, GraphQLObjectType) and LISTED in metadata_of(nodes) else None
+    return item if isinstance(item, _Shown) and LISTED in metadata_of(nodes) else None
+
+
+def _fields_of_kinds(look: _Look, schema: GraphQLSchema, item: GraphQLInterfaceType) -> Fields:
+    """Return what is read of records whose objects are of the types of an interface."""
+    kinds = kinds_of(item)
+    fields = None if kinds is None else _fields(look.below, _reads_of_kinds(schema, item))
+    return None if kinds is None or fields is None else fields | {kinds.field}
+
+
+@lru_cache
+def _reads_of_kinds(schema: GraphQLSchema, item: GraphQLInterfaceType) -> Mapping[str, Collection[str]]:
+    """Return what the fields of an interface's types read of their record, of those that say so in each of them."""
+    found: dict[str, Collection[str] | None] = {}
+    for type_ in schema.get_possible_types(item):
+        reads = _reads(type_)
+        for name in type_.fields:
+            before, read = found.get(name, ()), reads.get(name)
+            found[name] = None if before is None or read is None else frozenset((*before, *read))
+    return {name: read for name, read in found.items() if read is not None}
+
+
+@lru_cache
+def _reads(type_: GraphQLObjectType) -> Mapping[str, Collection[str]]:
+    """Return what each field of a type reads of its object's record, of those that say so."""
+    return _attributes(type_) | _of_context(type_) | {name: {it.key} for name, it in _lookups(type_).items()}
 
 
 @lru_cache

@@ -87,7 +87,7 @@ class EventSource:
         """Show an event; what was read for the one before is forgotten."""
         assert isinstance(event, events.Event)
         self._context.refresh()
-        return Event.from_domain(event, self._context.log_id)
+        return Event.from_domain(event)
 
     def delivered(self, answers: int) -> None:
         """Count what was handed to subscribers."""

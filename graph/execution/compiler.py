@@ -27,9 +27,9 @@ from strawberry.types.cast import get_strawberry_type_cast
 from domain.paging import Fields, Page
 from domain.rows import Rows
 from graph.execution.generated import build_of_objects, build_of_rows
+from graph.execution.kinds import build_of_kinds
 from graph.execution.parts import (
     At,
-    Build,
     Deferred,
     Leaf,
     Member,
@@ -49,6 +49,7 @@ from graph.marks import (
     Listed,
     Lookup,
     definition_of,
+    kinds_of,
     metadata_of,
 )
 
@@ -138,12 +139,12 @@ class Compiler:
         if not is_non_null_type(type_) or not is_list_type(type_.of_type):
             return None
         item = type_.of_type.of_type
-        if not is_non_null_type(item) or not isinstance(item.of_type, GraphQLObjectType):
+        if not is_non_null_type(item):
             return None
         if listed.edge is not None:
             return self._edges(item.of_type, listed.show, details)
-        node = self.selection(item.of_type, details)
-        if node is None:
+        node = self._present(item.of_type, details)
+        if not isinstance(node, Part):
             return None
         build = _nodes(node, listed.show)
         return Part(lambda page, path, notes: build(page, _in_list(path), notes), node.is_open)
@@ -193,8 +194,7 @@ class Compiler:
         definition = _definition(type_)
         if definition is None or definition.resolve_type is not None:
             return None
-        parts: dict[type, Build] = {}
-        is_open = False
+        parts: dict[type, Part] = {}
         for possible in self._schema.get_possible_types(type_):
             origin = _definition(possible)
             if origin is None or origin.is_graphql_generic:
@@ -204,15 +204,17 @@ class Compiler:
             part = self.selection(possible, details)
             if part is None:
                 return None
-            parts[origin.origin] = part.build
-            is_open = is_open or part.is_open
+            parts[origin.origin] = part
+        builds = {class_: part.build for class_, part in parts.items()}
 
         def build(value: Any, path: Path | None, notes: Notes) -> Any:
             if get_strawberry_type_cast(value) is not None:
                 raise UnexpectedError
-            return parts[type(value)](value, path, notes)
+            return builds[type(value)](value, path, notes)
 
-        return Part(build, is_open)
+        is_open = any(part.is_open for part in parts.values())
+        kinds = kinds_of(type_)
+        return Part(build, is_open, of_rows=None if kinds is None or is_open else build_of_kinds(kinds, parts))
 
 
 _page: Final = attrgetter("record")

@@ -10,18 +10,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
 import strawberry
 
 from domain import events
 from domain.events import EventType
 from domain.model import RunStatus, StepStatus
-from domain.paging import Page, encode_event_cursor
 from graph.loaders import Loaders
+from graph.marks import Kinds
 from graph.types.artifacts import Artifact
 from graph.types.connections import CURSOR, EDGES, NODES, Connection
-from graph.types.fields import attribute, computed, contextual, looked_up
+from graph.types.fields import attribute, computed, contextual, edges_of, looked_up, nodes_of
 from graph.types.logs import LogLine, lines_of_run
 from graph.types.metrics import Metric
 from graph.types.node import RUN, TASK, Node
@@ -54,12 +54,14 @@ def _from_payload(description: str, read: Callable[[Any], object]) -> Any:
 class Event:
     """An entry of the log."""
 
+    kinds: ClassVar[Kinds]
     record: strawberry.Private[events.Event]
-    log_id: strawberry.Private[str]
     id: strawberry.ID = attribute("Stable; an event that is delivered again has the same.")
-    cursor: str = computed(
+    cursor: str = contextual(
         "The event's place in the log, good in every event field and subscription.",
-        lambda event: encode_event_cursor(event.log_id, event.record.pos),
+        lambda record, context: context.cursor_at(record.pos),
+        "pos",
+        graphql_type=str,
     )
     type: EventType = attribute("What it tells; the concrete type is named after it.")
     timestamp: datetime = attribute("When it happened.")
@@ -74,15 +76,10 @@ class Event:
         graphql_type=TASK | None,
     )
 
-    @classmethod
-    def from_domain(cls, record: events.Event, log_id: str) -> Event:
-        """Show an event as its own type.
-
-        Args:
-            record: An event that has its place in the log.
-            log_id: Name of the log, to which the cursor belongs.
-        """
-        return _CONCRETE[record.type](record=record, log_id=log_id)
+    @staticmethod
+    def from_domain(record: events.Event) -> Event:
+        """Show an event, which has its place in the log, as its own type."""
+        return _CONCRETE[record.type](record=record)
 
     @cached_property
     def payload(self) -> events.Payload:
@@ -291,6 +288,8 @@ _CONCRETE: Final[Mapping[EventType, type[Event]]] = MappingProxyType(
         EventType.RUN_DELETED: RunDeletedEvent,
     }
 )
+Event.kinds = Kinds("type", _CONCRETE)
+
 EVENT_TYPES: Final = tuple(_CONCRETE.values())
 """All concrete types: nothing else in the schema names them."""
 
@@ -307,21 +306,5 @@ class EventEdge:
 class EventConnection(Connection):
     """A page of events."""
 
-    log_id: strawberry.Private[str]
-    edges: list[EventEdge] = computed(
-        EDGES,
-        lambda page: [
-            EventEdge(cursor=cursor, node=event) for cursor, event in zip(page.record.cursors, page.events, strict=True)
-        ],
-    )
-    nodes: list[Event] = computed(NODES, lambda page: page.events)
-
-    @classmethod
-    def of_log(cls, page: Page[events.Event], log_id: str) -> Self:
-        """Show a page of a log."""
-        return cls(record=page, log_id=log_id)
-
-    @property
-    def events(self) -> list[Event]:
-        """The page's events."""
-        return [Event.from_domain(event, self.log_id) for event in self.record.items]
+    edges: list[EventEdge] = edges_of(EDGES, EventEdge, Event.from_domain)
+    nodes: list[Event] = nodes_of(NODES, Event.from_domain)

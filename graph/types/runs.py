@@ -142,7 +142,7 @@ async def _events(
 ) -> EventConnection:
     request = page_request(info, first, after, last, before)
     page = await info.context.loaders.run_events(root.record.id, request, any_of(types))
-    return EventConnection.of_log(page, info.context.log_id)
+    return EventConnection.from_domain(page)
 
 
 @strawberry.type(description="One attempt at a task.")

@@ -166,6 +166,25 @@ async def test_a_page_of_fifty_runs_with_their_tasks_is_one_statement(filled: Fi
     assert await filled.cost("{ runs(first: 50) { nodes { id task { id config } } } }") == 2
 
 
+@pytest.mark.parametrize(
+    ("selected", "read", "unread"),
+    [
+        ("id", {"events.id", "events.type"}, {"events.data", "events.message", "events.sequence"}),
+        ("cursor ... on RunEvent { status }", {"events.pos", "events.status"}, {"events.data", "events.message"}),
+        ("id ... on LogEvent { lines { message } }", {"events.data"}, set()),
+    ],
+)
+async def test_of_events_what_is_selected_is_read(
+    filled: Filled, selected: str, read: set[str], unread: set[str]
+) -> None:
+    query = f"{{ events(first: 5) {{ nodes {{ {selected} }} }} }}"
+    assert await filled.cost(query) == 1
+    with filled.statements() as seen:
+        await filled.api.ask(query)
+    (columns,) = {one.partition("FROM")[0] for one in seen if "FROM events" in one}
+    assert {name for name in read | unread if f"{name}," in f"{columns},".replace(" ", ",")} == read
+
+
 async def test_one_thing_with_what_it_names_is_one_statement(filled: Filled) -> None:
     (run,) = (await filled.api.ask("{ runs(first: 1) { nodes { id task { id } } } }"))["runs"]["nodes"]
     for query, statements in (

@@ -15,7 +15,6 @@ from tests.execution.comparison import Compared, compare
 from tests.execution.product import SCHEMA, Product
 from tests.execution.requests import of_events, of_mutations, of_queries
 from tests.schema.examples import TASK, events
-from tests.schema.support import LOG_ID
 from tests.unit.lives import METRIC, NOON, blank
 
 _EXAMPLES: Final = tuple(events().values())
@@ -61,7 +60,7 @@ async def check_events(product: Product, data: st.DataObject) -> None:
     for told in requests:
         compared = Compared(SCHEMA, told.text)
         for event in _OF_RUNS if field == "runEvents" else _EXAMPLES:
-            await compared.answer(told.variables, product.context, Event.from_domain(event, LOG_ID))
+            await compared.answer(told.variables, product.context, Event.from_domain(event))
 
 
 async def check_odd(data: st.DataObject) -> None:

@@ -16,10 +16,10 @@ from graph.execution.engine import Answer, Engine, Failure, Operation, Request, 
 from graph.schema import build_schema
 from graph.types.events import Event
 from tests.schema.examples import events
-from tests.schema.support import LOG_ID, Api
+from tests.schema.support import Api
 from tests.transport import schema
 
-EVENTS: Final = {type_: Event.from_domain(event, LOG_ID) for type_, event in events().items()}
+EVENTS: Final = {type_: Event.from_domain(event) for type_, event in events().items()}
 PLAIN: Final = """
   subscription ($message: Boolean! = true) {
     e: allEvents {
