@@ -15,6 +15,9 @@ from domain.paging import Fields
 OF_CALLER: Final[Mapping[str, bool]] = MappingProxyType({"mgx.of_caller": True})
 """Metadata of a field whose value depends on who asks, beyond tenant and role: nobody else gets its answer."""
 
+TIMELESS: Final[Mapping[str, bool]] = MappingProxyType({"mgx.timeless": True})
+"""Metadata of a field with a resolver that says the same of its object whenever it is asked, and whoever asks."""
+
 BEGINNING: Final[Mapping[str, bool]] = MappingProxyType({"mgx.beginning": True})
 """Metadata of an argument that says where a subscription begins, and nothing about what is said of each event."""
 
@@ -123,9 +126,9 @@ def metadata_of(field: GraphQLField) -> Mapping[Any, Any]:
 
 
 def kinds_of(type_: GraphQLInterfaceType | GraphQLUnionType) -> Kinds | None:
-    """Return how an interface's classes are told from records, None where they are not."""
+    """Return how an interface's classes are told from records, None where it does not say so itself."""
     definition = type_.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    kinds = getattr(definition.origin, "kinds", None) if isinstance(definition, StrawberryObjectDefinition) else None
+    kinds = definition.origin.__dict__.get("kinds") if isinstance(definition, StrawberryObjectDefinition) else None
     return kinds if isinstance(kinds, Kinds) else None
 
 

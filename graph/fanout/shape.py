@@ -25,7 +25,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 from graph.execution.documents import Document
-from graph.marks import BEGINNING, OF_CALLER, is_marked
+from graph.marks import BEGINNING, OF_CALLER, TIMELESS, is_marked
 
 _CACHED: Final = 1_000
 
@@ -37,7 +37,7 @@ class Shape:
     Attributes:
         personal: Whether a field is selected that depends on who asks.
         timeless: Whether the answer for an event depends on the event alone: no field below it has a resolver, which
-            could read the present. Such an answer is as good for those who come later.
+            could read the present, but those that are marked. Such an answer is as good for those who come later.
         beginnings: Variables that say where to begin, and nothing else.
     """
 
@@ -122,7 +122,7 @@ def _is_plain(definition: object) -> bool:
     """Whether a field is read from its object, with nothing of ours or of the operator's in between."""
     return (
         isinstance(definition, StrawberryField)
-        and definition.base_resolver is None
+        and (definition.base_resolver is None or is_marked(definition.metadata, TIMELESS))
         and not definition.extensions
         and not definition.permission_classes
     )

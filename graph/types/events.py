@@ -18,7 +18,7 @@ from domain import events
 from domain.events import EventType
 from domain.model import RunStatus, StepStatus
 from graph.loaders import Loaders
-from graph.marks import Kinds
+from graph.marks import TIMELESS, Kinds
 from graph.types.artifacts import Artifact
 from graph.types.connections import CURSOR, EDGES, NODES, Connection
 from graph.types.fields import attribute, computed, contextual, edges_of, looked_up, nodes_of
@@ -62,6 +62,7 @@ class Event:
         lambda record, context: context.cursor_at(record.pos),
         "pos",
         graphql_type=str,
+        marks=TIMELESS,
     )
     type: EventType = attribute("What it tells; the concrete type is named after it.")
     timestamp: datetime = attribute("When it happened.")

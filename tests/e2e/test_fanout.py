@@ -176,6 +176,22 @@ async def test_an_event_is_executed_and_encoded_once_however_many_follow(
     assert room.fanout.subscribers == 0
 
 
+async def test_who_comes_later_is_given_answers_that_were_made(room: Room, api: Api, run_id: str) -> None:
+    there = len(await log_of(api, run_id))
+    early, late = Sink(), Sink()
+    async with room.following(early, run=run_id):
+        await reached([early], there)
+        await room.happen(run_id, 3)
+        await reached([early], there + 3)
+        before = room.executions
+        cursor = (await log_of(api, run_id))[there]["cursor"]
+        async with room.following(late, run=run_id, after=cursor):
+            await reached([late], 2)
+            assert late.sequences == [there + 2, there + 3]
+            assert room.fanout.streams == 1
+            assert room.executions == before
+
+
 @pytest.mark.usefixtures("unhurried")
 async def test_events_that_are_committed_together_are_written_together(room: Room, api: Api, run_id: str) -> None:
     sinks = [Sink() for _ in range(5)]

@@ -53,8 +53,7 @@ _SPOILED: Final = (
     *("UPDATE runs SET labels = 'null' WHERE number = 8", "UPDATE runs SET progress = 9e999 WHERE number = 9"),
     *("UPDATE tasks SET team = x'ff' WHERE name = 'Empty'", "UPDATE metrics SET labels = '[1]' WHERE value = 1.0"),
     *("UPDATE steps SET status = 'ODD' WHERE key = 'b'", "UPDATE events SET data = '{}' WHERE pos % 7 = 0"),
-    *("UPDATE events SET type = 'ODD' WHERE pos = 5", "UPDATE events SET sequence = 'first' WHERE pos = 6"),
-    "UPDATE events SET timestamp = 'then' WHERE pos = 12",
+    *("UPDATE events SET sequence = 'first' WHERE pos = 6", "UPDATE events SET timestamp = 'then' WHERE pos = 12"),
 )
 
 
