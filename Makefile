@@ -44,7 +44,7 @@ test-browser: setup
 	@$(BIN)/python -m pytest tests/browser -m browser
 
 test-long: setup
-	@$(BIN)/python -m pytest tests/long -m long
+	@$(BIN)/python -m pytest tests -m long
 
 # Measures everything and writes the tables and charts of docs/benchmarks.md; `python -m benchmarks NAME` only prints.
 bench: setup

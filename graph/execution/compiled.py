@@ -11,13 +11,18 @@ function give up, without effect; then graphql-core executes the same selection 
 errors are its own. For that, an error of a field that is filled in must end up where it would have with graphql-core:
 nothing is left open below a place that may be null; such a place is itself filled in by graphql-core.
 
+When a field fails and its object becomes null, graphql-core cancels what awaits the object's other fields, even before
+it begins. So nothing that has to be awaited is made here before its turn has come: Python would report it as forgotten.
+
 An operation of one field, such as a page, a mutation or a subscription's event, takes no executor as long as all is as
 expected (`graph.execution.single`, `graph.execution.plans.EventPlan`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from graphql import (
@@ -41,6 +46,20 @@ from graph.execution.parts import (
 from graph.execution.plans import Plans
 from graph.execution.single import SingleField
 from graph.marks import Lookup
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Later:
+    """What is awaited, made when it is.
+
+    Attributes:
+        begin: Makes it.
+    """
+
+    begin: Callable[[], Awaitable[Any]]
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.begin().__await__()
 
 
 class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -96,10 +115,14 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         if call is None or arguments is None:
             return super().execute_field(parent_type, source, field_details_list, path, position_context)
         info = self.build_resolve_info(call.field, call.nodes, parent_type, path)
-        resolved = call.resolve(source, info, arguments)
-        return self.complete_awaitable_value(
-            call.field.type, field_details_list, info, path, resolved, position_context
-        )
+
+        def begin() -> Awaitable[Any]:
+            resolved = call.resolve(source, info, arguments)
+            return self.complete_awaitable_value(
+                call.field.type, field_details_list, info, path, resolved, position_context
+            )
+
+        return _Later(begin)
 
     def collect_and_execute_subfields(
         self,
@@ -135,8 +158,11 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return cast("ExecutionResult", self._failed(error))
         return cast("ExecutionResult", self.build_response({field.name: value}))
 
-    def fill(self, answer: Any, notes: Notes) -> Any:
-        """Fill in what was left open; return the answer, or what makes it when it is awaited."""
+    def fill(self, answer: Any, notes: Notes) -> Awaitable[Any]:
+        """Fill in what was left open of an answer."""
+        return _Later(partial(self._filled, answer, notes))
+
+    async def _filled(self, answer: Any, notes: Notes) -> Any:
         lookups: dict[Deferred, list[Wanted]] = {}
         awaited: list[tuple[dict[str, Any], str, Awaitable[Any]]] = []
         try:
@@ -152,20 +178,11 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         except Exception:
             self.settle_in_background([value for *_, value in awaited])
             raise
-        if not awaited and not lookups:
-            return answer
-        work = [self._look_up(field, wanted) for field, wanted in lookups.items()]
-
-        async def filled() -> Any:
-            if not awaited and len(work) == 1:
-                await work[0]
-                return answer
-            values = await gather_with_cancel(*(value for *_, value in awaited), *work)
-            for (place, name, _), value in zip(awaited, values, strict=False):
-                place[name] = value
-            return answer
-
-        return filled()
+        work = [value for *_, value in awaited] + [self._look_up(field, wanted) for field, wanted in lookups.items()]
+        values = [await each for each in work] if len(work) < 2 else await gather_with_cancel(*work)
+        for (place, name, _), value in zip(awaited, values, strict=False):
+            place[name] = value
+        return answer
 
     def _execute(self, field: Deferred, source: Any, at: Path | None) -> Any:
         """Execute a field as graphql-core does."""

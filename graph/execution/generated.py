@@ -22,7 +22,6 @@ underscores.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from math import inf
 from operator import attrgetter
 from typing import Any, Final, Never, cast
@@ -45,15 +44,13 @@ from graph.execution.parts import (
     Read,
     UnexpectedError,
     Wanted,
+    for_each_layout,
 )
 from graph.marks import Attribute, Contextual
 from graph.types.scalars import SHORT_WAYS
 
 _REMEMBERED: Final = 1024
 """Answers that are made of the cells of a column."""
-
-_LAYOUTS: Final = 16
-"""Of rows that one selection is made of; as many as there are ways to read its records."""
 
 
 def build_of_objects(
@@ -144,7 +141,7 @@ class _OfRows:
     def __init__(self, type_: GraphQLObjectType, members: Sequence[Member]) -> None:
         self._type = type_
         self._members = members
-        self._for = lru_cache(_LAYOUTS)(self._make)
+        self._for = for_each_layout(self._make)
 
     def __call__(self, layout: Layout[Any], show: Read) -> BuildOfRows | None:
         return self._for(layout, show)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 from domain.memory import Memory
 from domain.rows import Layout, Row
-from graph.execution.parts import At, BuildOfRows, Notes, OfRows, Part, Read
+from graph.execution.parts import At, BuildOfRows, Notes, OfRows, Part, Read, for_each_layout
 from graph.marks import Kinds
-
-_LAYOUTS: Final = 16
-"""Of rows that one selection is made of."""
 
 _CELLS: Final = 1024
 """Values of the column that tells the class; there are far fewer."""
@@ -25,7 +21,7 @@ def build_of_kinds(kinds: Kinds, parts: Mapping[type, Part]) -> OfRows:
         kinds: How the class is told.
         parts: Of each class, with nothing left open below.
     """
-    return lru_cache(_LAYOUTS)(lambda layout, show: _build(kinds, parts, layout, show))
+    return for_each_layout(lambda layout, show: _build(kinds, parts, layout, show))
 
 
 def _build(kinds: Kinds, parts: Mapping[type, Part], layout: Layout[Any], show: Read) -> BuildOfRows | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, TypeAlias
+from functools import cache, lru_cache
+from typing import Any, Final, TypeAlias
 
 from graphql import (
     GraphQLBoolean,
@@ -40,6 +40,10 @@ BuildOfRows: TypeAlias = "Callable[[Sequence[Row], At, Notes], list[Any]]"
 
 OfRows: TypeAlias = "Callable[[Layout[Any], Read], BuildOfRows | None]"
 """Makes what builds answers of rows of a layout, None if they have to be shown as objects first, by that function."""
+
+
+_LAYOUTS: Final = 16
+"""Of rows that one selection is made of; as many as there are ways to read its records."""
 
 
 class Notes(list["Open | Wanted"]):
@@ -185,6 +189,11 @@ class Wanted:
     field: Deferred
     source: Callable[[int], Any]
     at: At
+
+
+def for_each_layout(make: OfRows) -> OfRows:
+    """Return the same function, which remembers what it made for each layout."""
+    return lru_cache(_LAYOUTS)(make)
 
 
 def leaf(type_: GraphQLLeafType, is_awaitable: Callable[[Any], bool]) -> Leaf:

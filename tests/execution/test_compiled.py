@@ -8,9 +8,11 @@ import pytest
 from graphql import Undefined
 
 from tests.execution import odd
-from tests.execution.comparison import Compared, Outcome, compare
+from tests.execution.comparison import FORGETFUL, Compared, Outcome, compare
 from tests.execution.dealing import SCHEMA, Dealt
 from tests.execution.documents import Told
+
+pytestmark = FORGETFUL
 
 
 def of_root(**values: Any) -> Dealt:

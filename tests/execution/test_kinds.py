@@ -5,11 +5,9 @@ from __future__ import annotations
 import ast
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
-import pytest_asyncio
 
 from domain.model import ANONYMOUS
 from domain.paging import PageRequest
@@ -17,7 +15,7 @@ from graph.execution.engine import Engine, Operation, Request, Result
 from graph.schema import build_schema
 from graph.types.events import EVENT_TYPES
 from tests.execution.comparison import Compared
-from tests.execution.product import SCHEMA, Product, product
+from tests.execution.product import SCHEMA, Product
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,13 +31,6 @@ PAYLOADS: Final = """
     ... on TaskUpdatedEvent { changedFields }
     ... on CompletionEvent { results }
 """
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
-    """A store with something of every kind."""
-    async with product(tmp_path_factory.mktemp("kinds")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -10,19 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.events import EventType
+from tests.execution.comparison import FORGETFUL
 from tests.execution.product import Product, event_types, product, spoil
 from tests.execution.properties import check_events, check_mutations, check_queries
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [FORGETFUL, pytest.mark.asyncio(loop_scope="module")]
 
 some = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
-    """A store with something of every kind."""
-    async with product(tmp_path_factory.mktemp("product")) as made:
-        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

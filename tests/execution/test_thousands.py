@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import pytest
-import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.execution.product import Product, product
+from tests.execution.comparison import FORGETFUL
+from tests.execution.product import Product
 from tests.execution.properties import check_events, check_mutations, check_odd, check_queries
 
 EXAMPLES: Final = 625
 """Of each of the four properties; an example is four documents."""
 
-pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [FORGETFUL, pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 many = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Product]:
-    """A store with something of every kind."""
-    async with product(tmp_path_factory.mktemp("product")) as made:
-        yield made
 
 
 @pytest.mark.parametrize("check", [check_queries, check_mutations, check_events])
