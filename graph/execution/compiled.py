@@ -12,7 +12,8 @@ errors are its own. For that, an error of a field that is filled in must end up 
 nothing is left open below a place that may be null; such a place is itself filled in by graphql-core.
 
 When a field fails and its object becomes null, graphql-core cancels what awaits the object's other fields, even before
-it begins. So nothing that has to be awaited is made here before its turn has come: Python would report it as forgotten.
+it begins. So what has to be awaited is made here when its turn has come (`_Later`): else Python would report it as
+forgotten, as it does what graphql-core makes.
 
 An operation of one field, such as a page, a mutation or a subscription's event, takes no executor as long as all is as
 expected (`graph.execution.single`, `graph.execution.plans.EventPlan`).
@@ -22,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 from graphql import (
@@ -158,11 +158,8 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
             return cast("ExecutionResult", self._failed(error))
         return cast("ExecutionResult", self.build_response({field.name: value}))
 
-    def fill(self, answer: Any, notes: Notes) -> Awaitable[Any]:
-        """Fill in what was left open of an answer."""
-        return _Later(partial(self._filled, answer, notes))
-
-    async def _filled(self, answer: Any, notes: Notes) -> Any:
+    def fill(self, answer: Any, notes: Notes) -> Any:
+        """Fill in what was left open; return the answer, or what makes it when it is awaited."""
         lookups: dict[Deferred, list[Wanted]] = {}
         awaited: list[tuple[dict[str, Any], str, Awaitable[Any]]] = []
         try:
@@ -178,11 +175,17 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         except Exception:
             self.settle_in_background([value for *_, value in awaited])
             raise
-        work = [value for *_, value in awaited] + [self._look_up(field, wanted) for field, wanted in lookups.items()]
-        values = [await each for each in work] if len(work) < 2 else await gather_with_cancel(*work)
-        for (place, name, _), value in zip(awaited, values, strict=False):
-            place[name] = value
-        return answer
+        if not awaited and not lookups:
+            return answer
+
+        async def filled() -> Any:
+            work = [value for *_, value in awaited] + [self._look_up(*lookup) for lookup in lookups.items()]
+            values = [await work[0]] if len(work) == 1 else await gather_with_cancel(*work)
+            for (place, name, _), value in zip(awaited, values, strict=False):
+                place[name] = value
+            return answer
+
+        return _Later(filled)
 
     def _execute(self, field: Deferred, source: Any, at: Path | None) -> Any:
         """Execute a field as graphql-core does."""

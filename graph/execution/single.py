@@ -27,8 +27,8 @@ class Completing(Protocol):
         """Makes an answer of what a resolver returned, as graphql-core does."""
         ...
 
-    def fill(self, answer: Any, notes: Notes, /) -> Awaitable[Any]:
-        """Fill in what was left open of an answer."""
+    def fill(self, answer: Any, notes: Notes, /) -> Any:
+        """Fill in what was left open of an answer; what is returned may have to be awaited."""
         ...
 
     async def finish_single(self, field: SingleField, complete: Callable[[], Any], /) -> ExecutionResult:

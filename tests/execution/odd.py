@@ -107,6 +107,10 @@ ODD: Final[tuple[object, ...]] = (
 class Given:
     """What has the values that it was given; those that it was not raise what was given in their place."""
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__repr__ = object.__repr__  # type: ignore[method-assign]  # that of a dataclass would read values, and raise
+
     @classmethod
     def empty(cls) -> Any:
         """Make an object that has nothing yet."""

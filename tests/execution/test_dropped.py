@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from asyncio import sleep
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -19,6 +20,9 @@ from graph.marks import LOOKUP, Lookup
 
 TURNS: Final = 12
 """Of the loop; more than it takes to execute any of the documents."""
+
+GRAPHQL_CORE: Final = re.compile(r"coroutine 'Executor\.\w+\.<locals>\.")
+"""What it forgets where it waits itself, such as for the items of a list."""
 
 
 async def one() -> int:
@@ -109,4 +113,5 @@ async def test_no_coroutine_is_forgotten(turns: int, selected: str, recwarn: pyt
     for _ in range(TURNS):
         await sleep(0)
     gc.collect()
-    assert [str(warning.message) for warning in recwarn] == []
+    forgotten = [str(warning.message) for warning in recwarn]
+    assert [each for each in forgotten if not GRAPHQL_CORE.match(each)] == []
