@@ -165,6 +165,8 @@ class Compiler:
 
         def build(page: Page[Any], path: Path | None, notes: Notes) -> Any:
             columns = [column(member, page, path, notes) for member in members]
+            if not columns:
+                return [{} for _ in page.items]
             return [dict(zip(group, row, strict=True)) for row in zip(*columns, strict=True)]
 
         return Part(build, is_open=any(_is_open(member.part) for member in members))

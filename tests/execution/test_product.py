@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.events import EventType
-from tests.execution.comparison import FORGETFUL
-from tests.execution.product import Product, event_types, product, spoil
+from tests.execution.comparison import FORGETFUL, Compared
+from tests.execution.product import SCHEMA, Product, event_types, product, spoil
 from tests.execution.properties import check_events, check_mutations, check_queries
 
 pytestmark = [FORGETFUL, pytest.mark.asyncio(loop_scope="module")]
@@ -30,6 +30,15 @@ async def spoiled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
 
 async def test_there_is_something_of_every_kind(filled: Product) -> None:
     assert await event_types(filled) == set(EventType)
+
+
+@pytest.mark.parametrize("of", ["runs", "tasks", "events"])
+async def test_there_are_edges_where_all_of_them_is_left_out(filled: Product, of: str) -> None:
+    text = (
+        f"query ($c: Boolean!) {{ {of}(first: 2) {{ edges {{ node @skip(if: $c) {{ id }} cursor @skip(if: $c) }} }} }}"
+    )
+    outcome = await Compared(SCHEMA, text).answer({"c": True}, filled.context)
+    assert outcome.data == repr({of: {"edges": [{}, {}]}})
 
 
 @some
