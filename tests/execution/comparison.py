@@ -33,7 +33,7 @@ class Outcome:
     Attributes:
         data: Written down, so that the order of keys, 1, 1.0 and true, and NaN and NaN are told apart or not.
         errors: Likewise, in the order in which they came.
-        waited: Whether something had to be awaited, so that the order of errors is by chance if both executors did.
+        waited: Whether something had to be awaited; where both executors did, the order of errors is by chance.
     """
 
     data: str

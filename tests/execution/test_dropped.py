@@ -18,7 +18,7 @@ from graph.execution.compiled import CompilingExecutor
 from graph.execution.plans import Plans
 from graph.marks import LOOKUP, Lookup
 
-TURNS: Final = 12
+TURNS: Final = 16
 """Of the loop; more than it takes to execute any of the documents."""
 
 GRAPHQL_CORE: Final = re.compile(r"coroutine 'Executor\.\w+\.<locals>\.")
