@@ -13,7 +13,7 @@ nothing is left open below a place that may be null; such a place is itself fill
 
 When a field fails and its object becomes null, graphql-core cancels what awaits the object's other fields, even before
 it begins. So what has to be awaited is made here when its turn has come (`_Later`): else Python would report it as
-forgotten, as it does what graphql-core makes.
+never awaited, as it still does what graphql-core itself had made to wait.
 
 An operation of one field, such as a page, a mutation or a subscription's event, takes no executor as long as all is as
 expected (`graph.execution.single`, `graph.execution.plans.EventPlan`).
@@ -48,12 +48,12 @@ from graph.execution.single import SingleField
 from graph.marks import Lookup
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, which costs twice as much to make
 class _Later:
-    """What is awaited, made when it is.
+    """Something to await, which makes its coroutine only when it is awaited; that is once.
 
     Attributes:
-        begin: Makes it.
+        begin: Makes the coroutine.
     """
 
     begin: Callable[[], Awaitable[Any]]
@@ -109,7 +109,7 @@ class CompilingExecutor(StrawberryGraphQLCoreExecutionContext):
         path: Path,
         position_context: Any,
     ) -> Any:
-        """Call a field's resolver with the arguments that were made for it before, or as graphql-core does."""
+        """Return what calls a field's resolver with the arguments that are made here, or do as graphql-core does."""
         call = self._plans.call(self.schema, parent_type, field_details_list)
         arguments = None if call is None else call.arguments(self.variable_values)
         if call is None or arguments is None:

@@ -22,8 +22,8 @@ FORGETFUL: Final = pytest.mark.filterwarnings(
     f"ignore:Exception ignored in. <coroutine object {_FORGOTTEN}:pytest.PytestUnraisableExceptionWarning",
 )
 """For tests with Strawberry's own executor: when a field fails, it cancels what it has not begun, which Python reports
-when it is garbage; or fails to where a named tuple is just made, which has no `__import__`. That ours forgets nothing
-is in `tests.execution.test_dropped`."""
+when it is garbage; or fails to where a named tuple is just made, which has no `__import__`. That nothing
+is forgotten that ours made is in `tests.execution.test_dropped`."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Fixtures for tests of the product's schema."""
+"""Fixtures for tests of execution."""
 
 from __future__ import annotations
 

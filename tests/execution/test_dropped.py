@@ -1,4 +1,4 @@
-"""A field that fails ends those beside it, whatever they have come to; nothing of theirs is forgotten."""
+"""A field that fails ends those beside it, whatever they have come to; nothing that we made for them is forgotten."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from domain.paging import Fields
 from graph.execution.compiled import CompilingExecutor
 from graph.execution.plans import Plans
 from graph.marks import LOOKUP, Lookup
+from tests.execution.comparison import FORGETFUL
+
+pytestmark = FORGETFUL
 
 TURNS: Final = 16
 """Of the loop; more than it takes to execute any of the documents."""
@@ -61,6 +64,11 @@ class Leaf:
     def maybe(self) -> Leaf | None:
         """Return a leaf that no plan reads: graphql-core executes what is below."""
         return Leaf()
+
+    @strawberry.field
+    def fails(self) -> int:
+        """Fail at once."""
+        raise RuntimeError
 
     @strawberry.field
     def leaves(self) -> list[Leaf]:
@@ -115,3 +123,24 @@ async def test_no_coroutine_is_forgotten(turns: int, selected: str, recwarn: pyt
     gc.collect()
     forgotten = [str(warning.message) for warning in recwarn]
     assert [each for each in forgotten if not GRAPHQL_CORE.match(each)] == []
+
+
+async def test_what_stands_beside_a_field_that_fails_at_once_is_still_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[str] = []
+    wait = sleep
+
+    async def noted(_: float) -> None:
+        called.append("first")
+        await wait(0)
+
+    monkeypatch.setattr(f"{__name__}.sleep", noted)
+    tree = parse("{ leaf { first fails } }")
+    executor: Any = {"executor_class": CompilingExecutor, "plans": Plans(tree)}
+    result = graphql.execute(SCHEMA, tree, **executor)
+    assert not isinstance(result, ExecutionResult)
+    assert (await result).data is None
+    for _ in range(TURNS):
+        await wait(0)
+    assert len(called) == 2  # `leaf` itself, and `first`
