@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import re
 from asyncio import sleep
@@ -98,6 +99,18 @@ class Query:
 SCHEMA: Final[GraphQLSchema] = strawberry.Schema(Query)._schema
 
 
+async def fail_to_execute(text: str) -> None:
+    """See that all of a document's answer becomes null, and let what is still under way come to its end."""
+    tree = parse(text)
+    assert validate(SCHEMA, tree) == []
+    executor: Any = {"executor_class": CompilingExecutor, "plans": Plans(tree)}
+    result = graphql.execute(SCHEMA, tree, **executor)
+    assert not isinstance(result, ExecutionResult)
+    assert (await result).data is None
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("turns", range(TURNS))
 @pytest.mark.parametrize(
     "selected",
@@ -112,35 +125,19 @@ SCHEMA: Final[GraphQLSchema] = strawberry.Schema(Query)._schema
     ],
 )
 async def test_no_coroutine_is_forgotten(turns: int, selected: str, recwarn: pytest.WarningsRecorder) -> None:
-    tree = parse(f"{{ fails(turns: {turns}) leaf {{ {selected} }} }}")
-    assert validate(SCHEMA, tree) == []
-    executor: Any = {"executor_class": CompilingExecutor, "plans": Plans(tree)}
-    result = graphql.execute(SCHEMA, tree, **executor)
-    assert not isinstance(result, ExecutionResult)
-    assert (await result).data is None
-    for _ in range(TURNS):
-        await sleep(0)
+    await fail_to_execute(f"{{ fails(turns: {turns}) leaf {{ {selected} }} }}")
     gc.collect()
     forgotten = [str(warning.message) for warning in recwarn]
     assert [each for each in forgotten if not GRAPHQL_CORE.match(each)] == []
 
 
-async def test_what_stands_beside_a_field_that_fails_at_once_is_still_called(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_what_stands_beside_a_field_that_fails_at_once_is_still_called(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
-    wait = sleep
 
     async def noted(_: float) -> None:
         called.append("first")
-        await wait(0)
+        await asyncio.sleep(0)
 
     monkeypatch.setattr(f"{__name__}.sleep", noted)
-    tree = parse("{ leaf { first fails } }")
-    executor: Any = {"executor_class": CompilingExecutor, "plans": Plans(tree)}
-    result = graphql.execute(SCHEMA, tree, **executor)
-    assert not isinstance(result, ExecutionResult)
-    assert (await result).data is None
-    for _ in range(TURNS):
-        await wait(0)
+    await fail_to_execute("{ leaf { first fails } }")
     assert len(called) == 2  # `leaf` itself, and `first`
